@@ -1,0 +1,33 @@
+# One verb per task; what runs on a laptop is what runs in CI.
+SHELL := /bin/sh
+PYTHON ?= python3
+K ?=
+UV := .venv/bin/uv
+# No byte of a lock is trusted without its hash.
+INSTALL := $(UV) pip install --quiet --require-hashes
+COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse up test check lock deploy destroy
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## install everything into .venv and .venv-emulator (about 2 GB)
+
+.venv/.installed: requirements.lock requirements-installer.lock rehearsal/emulator.lock
+	@echo "setup: installing into .venv and .venv-emulator (first time: 1 to 3 minutes)"
+	@$(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(v < (3, 11) and f"setup: Python {v[0]}.{v[1]} found, 3.11 or newer needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv .venv || { echo "setup: the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
+	@echo "setup: 1/2 what the checkout needs"
+	@$(INSTALL) --python .venv/bin/python -r requirements.lock
+	@echo "setup: 2/2 the AWS emulator"
+	@$(UV) venv --quiet --allow-existing --python .venv/bin/python .venv-emulator
+	@$(INSTALL) --python .venv-emulator/bin/python -r rehearsal/emulator.lock
+	@touch $@
+
+lock: .venv/.installed ## renew the locked dependencies, with hashes
+	@for name in requirements requirements-installer rehearsal/emulator; do \
+		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
