@@ -37,7 +37,12 @@ def free_port() -> int:
 
 
 def wait_until(
-    check: Callable[[], str | None], *, what: str, seconds: float, give_up: Callable[[], bool] = lambda: False
+    check: Callable[[], str | None],
+    *,
+    what: str,
+    seconds: float,
+    poll: float = POLL_SECONDS,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Poll `check` until it returns None; it returns the reason while it is not yet so.
 
@@ -48,7 +53,7 @@ def wait_until(
     while (reason := check()) is not None:
         if give_up() or time.monotonic() > deadline:
             raise NotReadyError(f"{what}: {reason}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
 
 class Process:
@@ -141,14 +146,22 @@ class Process:
             os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
 
-    def wait_ready(self, check: Callable[[], str | None], *, seconds: float) -> None:
+    def wait_ready(
+        self, check: Callable[[], str | None], *, seconds: float, poll: float = POLL_SECONDS
+    ) -> None:
         """Poll `check` until it returns None.
 
         Raises:
             NotReadyError: the time is up or the process has ended; carries the end of its log.
         """
         try:
-            wait_until(check, what=self.name, seconds=seconds, give_up=lambda: self.exit_code() is not None)
+            wait_until(
+                check,
+                what=self.name,
+                seconds=seconds,
+                poll=poll,
+                give_up=lambda: self.exit_code() is not None,
+            )
         except NotReadyError as error:
             state = "runs" if self.exit_code() is None else f"ended with exit code {self.exit_code()}"
             raise NotReadyError(f"{error} (it {state})\n{self.end_of_log()}") from None

@@ -1,0 +1,119 @@
+"""The ECS agent's credentials endpoint: a task role's short-lived keys, fetched by the SDK and refreshed."""
+
+import json
+import secrets
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from rehearsal.emulator import REGION, Emulator
+
+SESSION_SECONDS = 3600
+SESSION_NAME = "rehearsed-task"
+# Fargate's agent hands out new keys well before the old ones end.
+RENEW_BEFORE = timedelta(minutes=15)
+
+
+def assume(emulator: Emulator, role_arn: str, session: str) -> dict[str, str]:
+    """Assume a service's role and return boto3 credential arguments.
+
+    The account's root does it, since ECS itself is not there to be the principal; the role's rights hold.
+    """
+    answer = emulator.client("sts").assume_role(
+        RoleArn=role_arn, RoleSessionName=session, DurationSeconds=SESSION_SECONDS
+    )["Credentials"]
+    return {
+        "aws_access_key_id": answer["AccessKeyId"],
+        "aws_secret_access_key": answer["SecretAccessKey"],
+        "aws_session_token": answer["SessionToken"],
+    }
+
+
+class TaskRole:
+    """Serves the task role's credentials as the ECS agent does, and knows what RDS asks IAM about them.
+
+    Attributes:
+        environment: what the agent puts into each container. Fargate gives a relative address on
+            169.254.170.2; loopback needs the full one, which every AWS SDK reads too.
+    """
+
+    def __init__(self, emulator: Emulator, role_arn: str) -> None:
+        self._emulator = emulator
+        self._role_arn = role_arn
+        self._authorization = secrets.token_urlsafe(24)
+        self._lock = threading.Lock()
+        self._issued: dict[str, dict[str, str]] = {}
+        self._current: dict[str, str] | None = None
+        self._expires = datetime.now(UTC)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="ecs-agent")
+        self.environment = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self._server.server_port}/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._authorization,
+        }
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def secret_of(self, access_key_id: str, session_token: str | None) -> str | None:
+        """Return the secret of a key that this endpoint issued, as IAM would know it."""
+        issued = self._issued.get(access_key_id)
+        if issued is None or issued["aws_session_token"] != session_token:
+            return None
+        return issued["aws_secret_access_key"]
+
+    def may_connect(self, database_resource_id: str, database_user: str) -> bool:
+        """Ask the emulator's IAM whether the role may `rds-db:connect` as this database user."""
+        account = self._role_arn.split(":")[4]
+        resource = f"arn:aws:rds-db:{REGION}:{account}:dbuser:{database_resource_id}/{database_user}"
+        answer = self._emulator.client("iam").simulate_principal_policy(
+            PolicySourceArn=self._role_arn, ActionNames=["rds-db:connect"], ResourceArns=[resource]
+        )
+        return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
+
+    def _credentials(self) -> dict[str, Any]:
+        with self._lock:
+            if self._current is None or datetime.now(UTC) > self._expires - RENEW_BEFORE:
+                self._current = assume(self._emulator, self._role_arn, SESSION_NAME)
+                self._issued[self._current["aws_access_key_id"]] = self._current
+                self._expires = datetime.now(UTC) + timedelta(seconds=SESSION_SECONDS)
+            return {
+                "RoleArn": self._role_arn,
+                "AccessKeyId": self._current["aws_access_key_id"],
+                "SecretAccessKey": self._current["aws_secret_access_key"],
+                "Token": self._current["aws_session_token"],
+                "Expiration": self._expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        role = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.headers.get("Authorization") != role._authorization or self.path != "/credentials":
+                    self.send_error(401)
+                    return
+                body = json.dumps(role._credentials()).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing: a line of it could name a credential."""
+
+        return Handler

@@ -1,0 +1,200 @@
+"""The task as ECS would start it: the containers of the registered task definition, as processes."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from graphlib import TopologicalSorter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rehearsal.credentials import TaskRole, assume
+from rehearsal.emulator import Emulator
+from rehearsal.processes import NotReadyError, Process, wait_until
+
+# Fargate gives an image 120 s to start unless the container says otherwise.
+START_SECONDS = 120.0
+# Each check is a process; more often, and it would slow the start it waits for.
+HEALTH_POLL_SECONDS = 0.5
+# What of a container definition is done here; anything in neither table stops the rehearsal.
+REHEARSED = {"name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "stopTimeout"}  # fmt: skip # noqa: E501
+NOT_REHEARSED = {
+    "user": "the process runs as whoever types make",
+    "readonlyRootFilesystem": "needs a container",
+    "linuxParameters": "capabilities and an init process need a container",
+    "mountPoints": "volumes need a container",
+    "portMappings": "published on a free loopback port instead",
+    "logConfiguration": "the log is a file",
+}
+# What the emulator adds to a description although nobody declared it.
+EMPTY_IN_DESCRIPTIONS = {"cpu", "volumesFrom", "systemControls", "mountPoints", "portMappings", "environment"}
+
+
+class TaskError(RuntimeError):
+    """A container of the task failed, or its definition holds what this rehearsal cannot start."""
+
+
+class Task:
+    """Starts the containers of one registered task definition in their declared order.
+
+    The registered environment is never edited: below it lies only what an image or the ECS agent brings, and
+    a name that stands in both is an error.
+    """
+
+    def __init__(  # noqa: D417
+        self,
+        emulator: Emulator,
+        definition_arn: str,
+        *,
+        image_environment: Mapping[str, str],
+        role: TaskRole,
+        logs: Path,
+        folder: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        """Read the definition back from ECS.
+
+        Args:
+            image_environment: what the image's own ENV lines would give, and where AWS is.
+            folder: the working directory of the containers.
+        """
+        self._emulator = emulator
+        self._definition = emulator.client("ecs").describe_task_definition(taskDefinition=definition_arn)[
+            "taskDefinition"
+        ]
+        self._base = dict(image_environment) | role.environment
+        self._logs = logs
+        self._folder = folder
+        self._say = say
+        self._stack = ExitStack()
+        self._processes: dict[str, Process] = {}
+        self._containers = {c["name"]: c for c in self._definition["containerDefinitions"]}
+        for container in self._containers.values():
+            self._refuse_the_unknown(container)
+
+    def __enter__(self) -> Self:
+        try:
+            for container in self._in_order():
+                self._start(container)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def process(self, container: str) -> Process:
+        """Return the process of a started container."""
+        return self._processes[container]
+
+    def not_rehearsed(self) -> list[str]:
+        """List what the definition declares and no process can show."""
+        declared = {key for c in self._containers.values() for key, value in c.items() if value}
+        return sorted(f"task definition {key}: {NOT_REHEARSED[key]}" for key in declared & set(NOT_REHEARSED))
+
+    def _refuse_the_unknown(self, container: dict[str, Any]) -> None:
+        known = REHEARSED | set(NOT_REHEARSED)
+        unknown = {
+            k for k, v in container.items() if k not in known and not (k in EMPTY_IN_DESCRIPTIONS and not v)
+        }
+        if unknown:
+            raise TaskError(
+                f"container {container['name']} declares {sorted(unknown)}, which nothing here reads"
+            )
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        waits_for = {
+            name: [d["containerName"] for d in container.get("dependsOn", [])]
+            for name, container in self._containers.items()
+        }
+        return [self._containers[name] for name in TopologicalSorter(waits_for).static_order()]
+
+    def _start(self, container: dict[str, Any]) -> None:
+        for dependency in container.get("dependsOn", []):
+            self._await(dependency)
+        name = container["name"]
+        self._say(f"{name}: {' '.join(container['command'])}")
+        process = Process(
+            name,
+            container["command"],
+            environment=self.environment_of(name),
+            log=self._logs / f"{name}.log",
+            cwd=self._folder,
+        )
+        self._processes[name] = process
+        self._stack.enter_context(process)
+        if "healthCheck" in container:
+            self._await_healthy(container, process)
+
+    def _await(self, dependency: dict[str, str]) -> None:
+        if dependency["condition"] != "SUCCESS":
+            raise TaskError(f"dependsOn condition {dependency['condition']}: only SUCCESS is rehearsed")
+        name = dependency["containerName"]
+        process = self._processes[name]
+        seconds = float(self._containers[name].get("startTimeout", START_SECONDS))
+        wait_until(
+            lambda: "is still at work" if process.exit_code() is None else None, what=name, seconds=seconds
+        )
+        if process.exit_code() != 0:
+            raise TaskError(f"{name} ended with exit code {process.exit_code()}\n{process.end_of_log()}")
+
+    def environment_of(self, name: str) -> dict[str, str]:
+        """Return what a container's process sees; holds secrets where the definition references them."""
+        container = self._containers[name]
+        registered = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
+        references = {pair["name"]: pair["valueFrom"] for pair in container.get("secrets", [])}
+        for names in (
+            registered.keys() & references.keys(),
+            self._base.keys() & (registered.keys() | references.keys()),
+        ):
+            if names:
+                raise TaskError(
+                    f"container {name} has {sorted(names)} twice: registered, and from image or agent"
+                )
+        return self._base | registered | {k: self._secret(reference) for k, reference in references.items()}
+
+    def _secret(self, reference: str) -> str:
+        """Resolve `arn:…:secret:name:key:stage:version` with the execution role, as the ECS agent does."""
+        parts = reference.split(":")
+        secret_arn, json_key = ":".join(parts[:7]), [*parts[7:], ""][0]
+        if any(parts[8:]):
+            raise TaskError(f"secret reference {reference}: stages and versions are not rehearsed")
+        execution_role = assume(self._emulator, self._definition["executionRoleArn"], "ecs-agent")
+        value = self._emulator.client("secretsmanager", **execution_role).get_secret_value(
+            SecretId=secret_arn
+        )
+        return str(json.loads(value["SecretString"])[json_key] if json_key else value["SecretString"])
+
+    def _await_healthy(self, container: dict[str, Any], process: Process) -> None:
+        check = container["healthCheck"]
+        kind, *command = check["command"]
+        if kind != "CMD":
+            raise TaskError(f"health check of kind {kind}: only CMD is rehearsed")
+        environment = self.environment_of(container["name"])
+        log = self._logs / f"{container['name']}-health.log"
+
+        def reason() -> str | None:
+            with Process(
+                "health check", command, environment=environment, log=log, cwd=self._folder
+            ) as probe:
+                code = probe.wait(float(check["timeout"]))
+            return None if code == 0 else f"health check exits {code}: {probe.end_of_log().splitlines()[-1:]}"
+
+        # ECS counts failures only after the start period; here the whole of it may be used up once.
+        seconds = float(check.get("startPeriod", 0)) + float(check["interval"]) * int(check["retries"])
+        try:
+            process.wait_ready(reason, seconds=seconds, poll=HEALTH_POLL_SECONDS)
+        except NotReadyError as error:
+            raise TaskError(str(error)) from None
+
+
+def interpreter_path(environment_folder: Path) -> str:
+    """Return the PATH of an image whose `python` is the one of a virtual environment."""
+    return os.pathsep.join([str(environment_folder / "bin"), "/usr/bin", "/bin"])
