@@ -1,0 +1,88 @@
+"""The stack, as the README's picture shows it: settings, boxes, who may do what to whom, outputs."""
+
+import pulumi
+
+from artifact_store import ArtifactStore, ArtifactStoreArgs
+from backend_store import BackendStore, BackendStoreArgs
+from containers import PORT
+from front_door import FrontDoor, FrontDoorArgs
+from network import Network, NetworkArgs
+from settings import settings_of_stack
+from team_access import TeamAccess, TeamAccessArgs
+from tracking_server import TrackingServer, TrackingServerArgs
+
+s = settings_of_stack()
+
+network = Network(
+    "network", NetworkArgs(cidr=s.vpc_cidr, region=s.region, egress=s.egress, log_days=s.log_days)
+)
+artifact_store = ArtifactStore("artifact-store", ArtifactStoreArgs(disposable=s.disposable))
+backend_store = BackendStore(
+    "backend-store",
+    BackendStoreArgs(
+        vpc_id=network.vpc_id,
+        subnet_ids=network.private_subnet_ids,
+        instance_class=s.database_class,
+        storage=s.database_storage,
+        port=s.database_port,
+        multi_az=s.multi_az,
+        backup_days=s.backup_days,
+        log_days=s.log_days,
+        disposable=s.disposable,
+    ),
+)
+front_door = FrontDoor(
+    "front-door",
+    FrontDoorArgs(
+        vpc_id=network.vpc_id,
+        subnet_ids=network.private_subnet_ids,
+        callers=(s.vpc_cidr, *s.allowed_cidrs),
+        target_port=PORT,
+        domain=s.domain,
+        hosted_zone_id=s.hosted_zone_id,
+        certificate_arn=s.certificate_arn,
+        plain_http=s.plain_http,
+        disposable=s.disposable,
+    ),
+)
+TrackingServer(
+    "tracking-server",
+    TrackingServerArgs(
+        image=s.image,
+        region=s.region,
+        vpc_id=network.vpc_id,
+        subnet_ids=network.task_subnet_ids,
+        public_ip=network.task_public_ip,
+        cpu=s.task_cpu,
+        memory=s.task_memory,
+        min_tasks=s.min_tasks,
+        max_tasks=s.max_tasks,
+        log_days=s.log_days,
+        workspaces=tuple(s.teams),
+        bucket=artifact_store.bucket,
+        database=backend_store.connection,
+        hosts=front_door.hosts,
+        origins=front_door.origins,
+        target_group_arn=front_door.target_group_arn,
+        request_label=front_door.request_label,
+        callers={"front-door": front_door.security_group_id},
+        calls={"backend-store": backend_store.doorway},
+        task_grants={"artifacts": artifact_store.reading, "database-login": backend_store.login},
+        launch_grants={"master-secret": backend_store.master_secret_reading},
+        after=[network, front_door],
+    ),
+)
+team_access = TeamAccess(
+    "team-access",
+    TeamAccessArgs(
+        teams=s.teams,
+        bucket=artifact_store.bucket,
+        bucket_arn=artifact_store.arn,
+        role_path=f"/{pulumi.get_project()}/{pulumi.get_stack()}/",
+    ),
+)
+
+pulumi.export("trackingUri", front_door.uri)
+pulumi.export("region", s.region)
+pulumi.export("artifactBucket", artifact_store.bucket)
+pulumi.export("teams", team_access.teams)

@@ -1,0 +1,133 @@
+"""Reads a stack's config value by value, and collects everything that is wrong with it."""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from faults import Fault
+
+Check = Callable[[str], object]  # raises ValueError
+
+
+class ConfigReader:
+    """A stack's config as Pulumi hands it to the program: every value a text, objects and lists as JSON.
+
+    A wrong value leaves a fault and comes back empty, so that reading goes on to the next one.
+
+    Attributes:
+        faults: what was wrong so far.
+        keys: what was read so far.
+    """
+
+    def __init__(self, config: Mapping[str, str]) -> None:
+        self._config = config
+        self.faults: list[Fault] = []
+        self.keys: set[str] = set()
+
+    def sound(self, *keys: str) -> bool:
+        """Return whether nothing was wrong with these keys so far."""
+        return not any(fault.key in keys for fault in self.faults)
+
+    def refuse(self, key: str, received: Any, *, allowed: str, command: str) -> None:
+        """Note a fault; `received` is None where nothing was."""
+        shown = "nothing" if received is None else json.dumps(received)
+        self.faults.append(
+            Fault(key=key, received=shown, allowed=allowed, command=f"pulumi config {command}")
+        )
+
+    def refuse_value(self, key: str, *, allowed: str, example: object) -> None:
+        """Note a fault of a whole value, mended by setting it to something like the example."""
+        self.refuse(key, self._config.get(key), allowed=allowed, command=f"set {key} {example}")
+
+    def refuse_unread_keys(self) -> None:
+        """Note every key that was not read, with the nearest that was."""
+        for key in sorted(set(self._config) - self.keys):
+            near = nearest(key, self.keys)
+            self.refuse(
+                key,
+                self._config[key],
+                allowed=f"{near}only the keys that Pulumi.yaml describes",
+                command=f"rm {key}",
+            )
+
+    def text(self, key: str, pattern: str, *, allowed: str, example: str) -> str:
+        """Return a text that the whole pattern matches."""
+        value = self._raw(key)
+        if value is not None and re.fullmatch(pattern, value, re.ASCII):
+            return value
+        self.refuse_value(key, allowed=allowed, example=example)
+        return ""
+
+    def choice(self, key: str, choices: Collection[str]) -> str:
+        """Return one of the choices."""
+        return self.text(
+            key, "|".join(map(re.escape, choices)), allowed=words(choices), example=next(iter(choices))
+        )
+
+    def flag(self, key: str) -> bool:
+        """Return whether the value is true."""
+        return self.choice(key, ("false", "true")) == "true"
+
+    def number(self, key: str, choices: Collection[int], *, allowed: str, example: int) -> int:
+        """Return a whole number out of the choices."""
+        value = self._raw(key) or ""
+        if re.fullmatch(r"\d{1,9}", value, re.ASCII) and int(value) in choices:
+            return int(value)
+        self.refuse_value(key, allowed=allowed, example=example)
+        return 0
+
+    def checked(self, key: str, check: Check, *, allowed: str, example: str) -> str:
+        """Return a text that the check takes."""
+        value = self._raw(key)
+        if value is not None and _passes(check, value):
+            return value
+        self.refuse_value(key, allowed=allowed, example=example)
+        return ""
+
+    def listed(self, key: str, check: Check, *, allowed: str, example: str) -> tuple[str, ...]:
+        """Return a list of texts, all different, that the check takes."""
+        values = self.structure(key, list)
+        if values is None:
+            self.refuse_value(
+                f"{key}", allowed=f"a list; each {allowed}", example=f"--path '{key}[0]' {example}"
+            )
+            return ()
+        for place, value in enumerate(values):
+            if not isinstance(value, str) or not _passes(check, value) or value in values[:place]:
+                path = f"{key}[{place}]"
+                self.refuse(path, value, allowed=f"{allowed}, once", command=f"set --path '{path}' {example}")
+        return tuple(values)
+
+    def structure(self, key: str, kind: type) -> Any:
+        """Return the list or object that the value holds, or None when it holds none."""
+        try:
+            value = json.loads(self._raw(key) or "")
+        except ValueError:
+            return None
+        return value if isinstance(value, kind) else None
+
+    def _raw(self, key: str) -> str | None:
+        self.keys.add(key)
+        return self._config.get(key)
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return a hint at the known word that looks most like this one, or nothing."""
+    near = difflib.get_close_matches(word, sorted(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def words(values: Iterable[object]) -> str:
+    """Return the values as one would say them: a, b or c."""
+    *most, last = map(str, values)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _passes(check: Check, value: str) -> bool:
+    try:
+        check(value)
+    except ValueError:
+        return False
+    return True

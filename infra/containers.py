@@ -1,0 +1,98 @@
+"""The containers of one task: what prepares the database, then the server itself."""
+
+from typing import Any
+
+CONTAINER = "tracking-server"
+PORT = 5000
+SCRATCH = "tmp"  # the volume; the one place that a container may write to
+USER = "10001:10001"  # the image's own user and group
+LOG_STREAMS = "task"  # streams are named task/<container>/<task id>
+PREPARE_SECONDS = 120  # Fargate waits no longer for a container that another one depends on
+STOP_SECONDS = 60  # to answer what is under way after SIGTERM
+HEALTH_INTERVAL_SECONDS = 15
+HEALTH_TIMEOUT_SECONDS = 5
+HEALTH_RETRIES = 3
+HEALTH_START_SECONDS = 120  # MLflow's first answer took 54 s at worst on two shared cores
+
+
+def container_definitions(
+    *,
+    image: str,
+    region: str,
+    log_group: str,
+    bucket: str,
+    database_host: str,
+    database_port: int,
+    database: str,
+    database_user: str,
+    master_secret_arn: str,
+    workspaces: tuple[str, ...],
+    hosts: str,
+    origins: str,
+) -> list[dict[str, Any]]:
+    """Return the task definition's containers, as ECS takes them.
+
+    The master user's name and password go to `prepare` only, by reference.
+    """
+    shared = {
+        "AWS_REGION": region,
+        "PGHOST": database_host,
+        "PGPORT": str(database_port),
+        "PGDATABASE": database,
+        "PGUSER": database_user,
+        "PGSSLMODE": "verify-full",
+        "ARTIFACT_ROOT": f"s3://{bucket}",
+    }
+    confined = _confined(image=image, region=region, log_group=log_group)
+    prepare = {
+        "name": "prepare",
+        "essential": False,
+        "command": ["python", "-m", "tracking_server.prepare"],
+        "startTimeout": PREPARE_SECONDS,
+        "environment": _environment({**shared, "WORKSPACES": ",".join(workspaces)}),
+        "secrets": [
+            {"name": "DATABASE_MASTER_USERNAME", "valueFrom": f"{master_secret_arn}:username::"},
+            {"name": "DATABASE_MASTER_PASSWORD", "valueFrom": f"{master_secret_arn}:password::"},
+        ],
+    }
+    allowed = {"MLFLOW_SERVER_ALLOWED_HOSTS": hosts, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins}
+    server = {
+        "name": CONTAINER,
+        "essential": True,
+        "command": ["python", "-m", "tracking_server"],
+        "dependsOn": [{"containerName": "prepare", "condition": "SUCCESS"}],
+        "environment": _environment({**shared, **allowed}),
+        "portMappings": [{"containerPort": PORT, "protocol": "tcp"}],
+        "healthCheck": {
+            "command": ["CMD", "python", "-m", "tracking_server.health"],
+            "interval": HEALTH_INTERVAL_SECONDS,
+            "timeout": HEALTH_TIMEOUT_SECONDS,
+            "retries": HEALTH_RETRIES,
+            "startPeriod": HEALTH_START_SECONDS,
+        },
+        "stopTimeout": STOP_SECONDS,
+    }
+    return [{**confined, **prepare}, {**confined, **server}]
+
+
+def _confined(*, image: str, region: str, log_group: str) -> dict[str, Any]:
+    """Return what holds for every container: no root, no capabilities, nothing writable but /tmp."""
+    return {
+        "image": image,
+        "user": USER,
+        "readonlyRootFilesystem": True,
+        "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
+        "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": f"/{SCRATCH}", "readOnly": False}],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": log_group,
+                "awslogs-region": region,
+                "awslogs-stream-prefix": LOG_STREAMS,
+            },
+        },
+    }
+
+
+def _environment(variables: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in sorted(variables.items())]

@@ -1,0 +1,248 @@
+"""The front door: the private load balancer that callers reach the tracking server through."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+import pulumi_aws as aws
+
+HTTP = 80
+HTTPS = 443
+TUNNEL = 8443  # the local port for a browser behind a tunnel: MLflow takes POSTs from named origins only
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+IDLE_SECONDS = 120  # the server keeps idle connections open for longer, else callers see random 502s
+DRAIN_SECONDS = 30
+HEALTH_PATH = "/health"
+HEALTH_INTERVAL_SECONDS = 10
+HEALTHY_AFTER = 2  # checks
+UNHEALTHY_AFTER = 3  # checks
+VALIDATION_TTL_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontDoorArgs:
+    """What the front door is made from.
+
+    Attributes:
+        vpc_id: where it stands.
+        subnet_ids: private subnets in two zones.
+        callers: CIDR blocks that may connect.
+        target_port: port of the tracking server.
+        domain: its name; empty only when it serves plain HTTP.
+        hosted_zone_id: Route 53 zone to make the name in, or empty.
+        certificate_arn: certificate of the name; when empty, one is made in the hosted zone.
+        plain_http: whether it serves without TLS.
+        disposable: whether the load balancer may be deleted at once.
+    """
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    callers: tuple[str, ...]
+    target_port: int
+    domain: str
+    hosted_zone_id: str
+    certificate_arn: str
+    plain_http: bool
+    disposable: bool
+
+
+class FrontDoor(pulumi.ComponentResource):
+    """An internal application load balancer.
+
+    Creates its security group, the load balancer, the target group and a TLS listener with a redirect to it;
+    in a hosted zone also the domain's record and, unless one is given, its certificate. With plain HTTP there
+    is one listener, without TLS.
+
+    Attributes:
+        uri: where clients send their requests.
+        hosts: `Host` headers that the server accepts, comma-separated.
+        origins: `Origin` headers that the server accepts, comma-separated.
+        security_group_id: whom the server lets in.
+        target_group_arn: where the server's tasks register.
+        request_label: names this load balancer and target group to autoscaling.
+    """
+
+    TYPE: ClassVar[str] = "mlflow-tracking:front_door:FrontDoor"
+
+    uri: pulumi.Output[str]
+    hosts: pulumi.Output[str]
+    origins: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+    target_group_arn: pulumi.Output[str]
+    request_label: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FrontDoorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, None, opts)
+        self._name = name
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._security_group = self._security_group_for([HTTP] if args.plain_http else [HTTP, HTTPS])
+        self._load_balancer = self._make_load_balancer()
+        self._targets = self._target_group()
+        if args.plain_http:
+            self._plain_listener()
+        else:
+            self._tls_listeners(args.certificate_arn or self._certificate())
+        if args.hosted_zone_id:
+            self._alias()
+
+        domain = pulumi.Output.from_input(args.domain or self._load_balancer.dns_name.apply(str.lower))
+        scheme = "http" if args.plain_http else "https"
+        self.uri = pulumi.Output.concat(scheme, "://", domain)
+        self.hosts = domain.apply(lambda name: ",".join(allowed_hosts(name, plain_http=args.plain_http)))
+        self.origins = domain.apply(lambda name: ",".join(allowed_origins(name, plain_http=args.plain_http)))
+        self.security_group_id = self._security_group.id
+        self.target_group_arn = self._targets.arn
+        self.request_label = pulumi.Output.concat(
+            self._load_balancer.arn_suffix, "/", self._targets.arn_suffix
+        )
+        self.register_outputs({"uri": self.uri})
+
+    def _security_group_for(self, ports: list[int]) -> aws.ec2.SecurityGroup:
+        group = aws.ec2.SecurityGroup(
+            f"{self._name}-security-group",
+            description="Front door: HTTP from the VPC and the allowed networks",
+            vpc_id=self._args.vpc_id,
+            opts=self._child,
+        )
+        for cidr in self._args.callers:
+            for port in ports:
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{self._name}-from-{cidr.replace('/', '-')}-to-{port}",
+                    security_group_id=group.id,
+                    cidr_ipv4=cidr,
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    opts=self._child,
+                )
+        return group
+
+    def _make_load_balancer(self) -> aws.lb.LoadBalancer:
+        return aws.lb.LoadBalancer(
+            f"{self._name}-load-balancer",
+            load_balancer_type="application",
+            internal=True,
+            subnets=self._args.subnet_ids,
+            security_groups=[self._security_group.id],
+            idle_timeout=IDLE_SECONDS,
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode="defensive",
+            preserve_host_header=True,
+            enable_deletion_protection=not self._args.disposable,
+            opts=self._child,
+        )
+
+    def _target_group(self) -> aws.lb.TargetGroup:
+        return aws.lb.TargetGroup(
+            f"{self._name}-target-group",
+            vpc_id=self._args.vpc_id,
+            target_type="ip",
+            protocol="HTTP",
+            port=self._args.target_port,
+            deregistration_delay=DRAIN_SECONDS,
+            health_check={
+                "path": HEALTH_PATH,
+                "matcher": "200",
+                "interval": HEALTH_INTERVAL_SECONDS,
+                "healthy_threshold": HEALTHY_AFTER,
+                "unhealthy_threshold": UNHEALTHY_AFTER,
+            },
+            opts=self._child,
+        )
+
+    def _plain_listener(self) -> None:
+        aws.lb.Listener(
+            f"{self._name}-plain-listener",
+            load_balancer_arn=self._load_balancer.arn,
+            port=HTTP,
+            protocol="HTTP",
+            default_actions=[{"type": "forward", "target_group_arn": self._targets.arn}],
+            opts=self._child,
+        )
+
+    def _tls_listeners(self, certificate_arn: pulumi.Input[str]) -> None:
+        aws.lb.Listener(
+            f"{self._name}-tls-listener",
+            load_balancer_arn=self._load_balancer.arn,
+            port=HTTPS,
+            protocol="HTTPS",
+            ssl_policy=TLS_POLICY,
+            certificate_arn=certificate_arn,
+            default_actions=[{"type": "forward", "target_group_arn": self._targets.arn}],
+            opts=self._child,
+        )
+        aws.lb.Listener(
+            f"{self._name}-redirect-listener",
+            load_balancer_arn=self._load_balancer.arn,
+            port=HTTP,
+            protocol="HTTP",
+            default_actions=[
+                {
+                    "type": "redirect",
+                    "redirect": {"protocol": "HTTPS", "port": str(HTTPS), "status_code": "HTTP_301"},
+                }
+            ],
+            opts=self._child,
+        )
+
+    def _certificate(self) -> pulumi.Output[str]:
+        certificate = aws.acm.Certificate(
+            f"{self._name}-certificate",
+            domain_name=self._args.domain,
+            validation_method="DNS",
+            opts=self._child,
+        )
+        proof = certificate.domain_validation_options[0]
+        record = aws.route53.Record(
+            f"{self._name}-certificate-validation-record",
+            zone_id=self._args.hosted_zone_id,
+            name=proof.resource_record_name,
+            type=proof.resource_record_type,
+            records=[proof.resource_record_value],
+            ttl=VALIDATION_TTL_SECONDS,
+            allow_overwrite=True,
+            opts=self._child,
+        )
+        return aws.acm.CertificateValidation(
+            f"{self._name}-certificate-validation",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=[record.fqdn],
+            opts=self._child,
+        ).certificate_arn
+
+    def _alias(self) -> None:
+        aws.route53.Record(
+            f"{self._name}-domain-record",
+            zone_id=self._args.hosted_zone_id,
+            name=self._args.domain,
+            type="A",
+            aliases=[
+                {
+                    "name": self._load_balancer.dns_name,
+                    "zone_id": self._load_balancer.zone_id,
+                    "evaluate_target_health": True,
+                }
+            ],
+            opts=self._child,
+        )
+
+
+def allowed_hosts(domain: str, *, plain_http: bool) -> list[str]:
+    """Return the `Host` headers of this domain, as MLflow matches them: whole, or `*` for the port.
+
+    Without TLS no certificate ties callers to the name, so a tunnel's `localhost` is one too.
+    """
+    names = [domain, "localhost"] if plain_http else [domain]
+    return [host for name in names for host in (name, f"{name}:*")]
+
+
+def allowed_origins(domain: str, *, plain_http: bool) -> list[str]:
+    """Return the `Origin` headers of this domain, each in full.
+
+    Never with `*`: MLflow hands the list to Flask-CORS too, which reads it as a pattern without an end, so
+    that `https://domain:*` would also name `https://domain.somewhere.else`. MLflow adds localhost by itself.
+    """
+    if plain_http:
+        return [f"http://{domain}"]
+    return [f"https://{domain}", f"https://{domain}:{TUNNEL}"]

@@ -1,0 +1,235 @@
+"""The settings of a stack: read once, checked whole, and never changed."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pulumi
+import pulumi.runtime
+
+import address_plan
+from config_reader import ConfigReader, words
+from faults import WrongSettingsError
+from sizes import FARGATE_MEMORY, LOG_RETENTION_DAYS
+from teams import Team, read_teams
+
+WRONG_SETTINGS = 2  # exit code
+REGION = "aws:region"
+TASKS = range(1, 101)
+DATABASE_PORTS = range(1150, 65536)  # RDS takes no other port for Postgres
+DATABASE_STORAGE = range(20, 13_108)  # GiB; RDS ends at 65536, to which it grows five times
+BACKUP_DAYS = range(1, 36)
+WIDEST_CALLERS = 8  # prefix length of the largest network that may reach the front door
+LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+DOMAIN = rf"(?=.{{0,253}}$)({LABEL}(\.{LABEL})*)?"
+IMAGE = r"(?!.*:latest$)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64})"
+CERTIFICATE = r"(arn:aws(-[a-z-]+)?:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+)?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A stack's settings; Pulumi.yaml describes each under the same name in camel case, with its default."""
+
+    region: str
+    image: str
+    teams: Mapping[str, Team]
+    task_cpu: int
+    task_memory: int
+    min_tasks: int
+    max_tasks: int
+    domain: str
+    hosted_zone_id: str
+    certificate_arn: str
+    plain_http: bool
+    allowed_cidrs: tuple[str, ...]
+    vpc_cidr: str
+    egress: str
+    database_class: str
+    database_storage: int
+    database_port: int
+    multi_az: bool
+    backup_days: int
+    log_days: int
+    disposable: bool
+
+
+def settings_of_stack() -> Settings:
+    """Return the stack's settings; if any is wrong, print every fault and end the program with code 2."""
+    own = f"{pulumi.get_project()}:"
+    everything = pulumi.runtime.get_config_env()
+    config = {key.removeprefix(own): value for key, value in everything.items() if key.startswith(own)}
+    if REGION in everything:
+        config[REGION] = everything[REGION]
+    try:
+        return read_settings(ConfigReader(config))
+    except WrongSettingsError as error:
+        print(f"{len(error.faults)} wrong in the settings of stack {pulumi.get_stack()}:", file=sys.stderr)
+        print(error, file=sys.stderr)
+        sys.exit(WRONG_SETTINGS)
+
+
+def read_settings(config: ConfigReader) -> Settings:
+    """Return the settings that the config holds.
+
+    Raises:
+        WrongSettingsError: with every fault.
+    """
+    settings = Settings(
+        region=config.text(REGION, r"[a-z]{2}(-[a-z]+)+-\d", allowed="an AWS region", example="eu-west-1"),
+        image=config.text(
+            "image",
+            IMAGE,
+            allowed="<registry>/<name>:<tag> or @sha256:<digest>; not latest, which hides changes from ECS",
+            example="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1",
+        ),
+        teams=read_teams(config),
+        task_cpu=config.number(
+            "taskCpu", FARGATE_MEMORY, allowed=f"{words(FARGATE_MEMORY)} (1024 is one vCPU)", example=1024
+        ),
+        task_memory=config.number(
+            "taskMemory", range(512, 122_881), allowed="MiB that Fargate offers for taskCpu", example=2048
+        ),
+        min_tasks=config.number("minTasks", TASKS, allowed="1 to 100", example=1),
+        max_tasks=config.number("maxTasks", TASKS, allowed="minTasks to 100", example=4),
+        domain=config.text(
+            "domain", DOMAIN, allowed="a host name, without https:// or port", example="mlflow.example.com"
+        ).lower(),  # MLflow compares host names letter by letter
+        hosted_zone_id=config.text(
+            "hostedZoneId",
+            r"(Z[A-Z0-9]+)?",
+            allowed="the id of a Route 53 zone, Z...",
+            example="Z0123456789ABCDEFGHIJ",
+        ),
+        certificate_arn=config.text(
+            "certificateArn",
+            CERTIFICATE,
+            allowed="the ARN of an ACM certificate",
+            example="arn:aws:acm:<region>:<account>:certificate/<id>",
+        ),
+        plain_http=config.flag("plainHttp"),
+        allowed_cidrs=config.listed(
+            "allowedCidrs",
+            _check_callers,
+            allowed=f"an IPv4 network such as 10.8.0.0/16, no larger than /{WIDEST_CALLERS}",
+            example="10.8.0.0/16",
+        ),
+        vpc_cidr=config.checked(
+            "vpcCidr",
+            address_plan.plan,
+            allowed=f"/{address_plan.LARGEST_VPC} to /{address_plan.SMALLEST_VPC} within"
+            f" {words(address_plan.PRIVATE_RANGES)}",
+            example="10.42.0.0/16",
+        ),
+        egress=config.choice("egress", ("nat", "public-ip")),
+        database_class=config.text(
+            "databaseClass",
+            r"db\.[a-z0-9]+\.[a-z0-9]+",
+            allowed="an RDS instance class",
+            example="db.t4g.micro",
+        ),
+        database_storage=config.number(
+            "databaseStorage", DATABASE_STORAGE, allowed="20 to 13107 GiB", example=20
+        ),
+        database_port=config.number("databasePort", DATABASE_PORTS, allowed="1150 to 65535", example=5432),
+        multi_az=config.flag("multiAz"),
+        backup_days=config.number("backupDays", BACKUP_DAYS, allowed="1 to 35", example=7),
+        log_days=config.number(
+            "logDays",
+            LOG_RETENTION_DAYS,
+            allowed=f"what CloudWatch takes: {words(LOG_RETENTION_DAYS)}",
+            example=30,
+        ),
+        disposable=config.flag("disposable"),
+    )
+    _check_sizes(config, settings)
+    _check_entrance(config, settings)
+    config.refuse_unread_keys()
+    if config.faults:
+        raise WrongSettingsError(config.faults)
+    return settings
+
+
+def _check_sizes(config: ConfigReader, settings: Settings) -> None:
+    offered = FARGATE_MEMORY.get(settings.task_cpu, ())
+    if config.sound("taskCpu", "taskMemory") and settings.task_memory not in offered:
+        config.refuse_value(
+            "taskMemory",
+            allowed=f"what Fargate offers for taskCpu {settings.task_cpu}: {words(offered)} (MiB)",
+            example=offered[0],
+        )
+    if config.sound("minTasks", "maxTasks") and settings.max_tasks < settings.min_tasks:
+        config.refuse_value(
+            "maxTasks", allowed=f"minTasks ({settings.min_tasks}) to 100", example=settings.min_tasks
+        )
+
+
+def _check_entrance(config: ConfigReader, settings: Settings) -> None:
+    if config.flag("public"):
+        config.refuse_value(
+            "public",
+            allowed="false until the login exists: whoever reaches the server may use it",
+            example="false",
+        )
+    if settings.vpc_cidr in settings.allowed_cidrs:
+        place = settings.allowed_cidrs.index(settings.vpc_cidr)
+        config.refuse(
+            f"allowedCidrs[{place}]",
+            settings.vpc_cidr,
+            allowed="networks besides vpcCidr, which is let in anyway",
+            command=f"rm --path 'allowedCidrs[{place}]'",
+        )
+    if settings.plain_http:
+        _check_plain_http(config, settings)
+    elif config.sound("plainHttp"):
+        _check_tls(config, settings)
+
+
+def _check_plain_http(config: ConfigReader, settings: Settings) -> None:
+    for key, value in (
+        ("certificateArn", settings.certificate_arn),
+        ("hostedZoneId", settings.hosted_zone_id),
+    ):
+        if value:
+            config.refuse(
+                key, value, allowed="nothing with plainHttp: true, which has no TLS", command=f"rm {key}"
+            )
+    if settings.allowed_cidrs:
+        config.refuse(
+            "allowedCidrs",
+            settings.allowed_cidrs,
+            allowed="nothing with plainHttp: true, which serves the VPC only",
+            command="rm allowedCidrs",
+        )
+
+
+def _check_tls(config: ConfigReader, settings: Settings) -> None:
+    if config.sound("domain") and not settings.domain:
+        config.refuse_value(
+            "domain",
+            allowed="the host name that TLS needs (or plainHttp: true, inside the VPC only)",
+            example="mlflow.example.com",
+        )
+    if config.sound("certificateArn", "hostedZoneId") and not (
+        settings.certificate_arn or settings.hosted_zone_id
+    ):
+        config.refuse_value(
+            "hostedZoneId",
+            allowed="the domain's zone or a certificateArn, for TLS (or plainHttp: true, in the VPC only)",
+            example="Z0123456789ABCDEFGHIJ",
+        )
+    if (
+        settings.certificate_arn
+        and config.sound(REGION)
+        and f":{settings.region}:" not in settings.certificate_arn
+    ):
+        config.refuse_value(
+            "certificateArn",
+            allowed=f"a certificate in {settings.region}, where the load balancer stands",
+            example=f"arn:aws:acm:{settings.region}:<account>:certificate/<id>",
+        )
+
+
+def _check_callers(cidr: str) -> None:
+    if "/" not in cidr or IPv4Network(cidr).prefixlen < WIDEST_CALLERS:
+        raise ValueError(cidr)

@@ -1,0 +1,259 @@
+"""The tracking server: MLflow on Fargate, as many tasks as the load asks for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+import pulumi_aws as aws
+
+from backend_store import Connection
+from containers import CONTAINER, LOG_STREAMS, PORT, SCRATCH, container_definitions
+from documents import rendered
+from doorway import Doorway, let_through
+from network import ANYWHERE
+from policies import pull_image, trust_service, write_log_streams
+
+HTTPS = 443
+VCPU = 1024  # CPU units
+CPU_TARGET_PERCENT = 60
+# Stock MLflow spends 11 to 15 ms of CPU on logging a metric, 70 a second on one vCPU; this is 60 % of it.
+REQUESTS_PER_VCPU_MINUTE = 2500
+CPU_METRIC = "ECSServiceAverageCPUUtilization"
+REQUEST_METRIC = "ALBRequestCountPerTarget"
+HEALTH_GRACE_SECONDS = (
+    300  # the database is prepared and MLflow imported before the load balancer's checks count
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingServerArgs:
+    """What the tracking server is made from.
+
+    Attributes:
+        image: container image with a tag or a digest.
+        region: AWS region.
+        vpc_id: where it stands.
+        subnet_ids: for the tasks.
+        public_ip: whether tasks need a public address to reach AWS.
+        cpu: CPU units of a task.
+        memory: MiB of a task.
+        min_tasks: tasks that always run.
+        max_tasks: tasks at most.
+        log_days: how long logs are kept.
+        workspaces: MLflow workspaces, one for each team.
+        bucket: where artifacts lie.
+        database: how to connect to the backend store.
+        hosts: `Host` headers to accept, comma-separated.
+        origins: `Origin` headers to accept, comma-separated.
+        target_group_arn: where tasks register with the load balancer.
+        request_label: names the load balancer and target group to autoscaling.
+        callers: security groups that may connect, by box.
+        calls: doorways that the server connects to, by box.
+        task_grants: IAM documents of what the server may do, by purpose.
+        launch_grants: IAM documents of what ECS may do to launch a task, by purpose.
+        after: what must stand before the first task starts.
+    """
+
+    image: str
+    region: str
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    public_ip: bool
+    cpu: int
+    memory: int
+    min_tasks: int
+    max_tasks: int
+    log_days: int
+    workspaces: tuple[str, ...]
+    bucket: pulumi.Input[str]
+    database: Connection
+    hosts: pulumi.Input[str]
+    origins: pulumi.Input[str]
+    target_group_arn: pulumi.Input[str]
+    request_label: pulumi.Input[str]
+    callers: Mapping[str, pulumi.Input[str]]
+    calls: Mapping[str, Doorway]
+    task_grants: Mapping[str, pulumi.Input[str]]
+    launch_grants: Mapping[str, pulumi.Input[str]]
+    after: list[pulumi.Resource]
+
+
+class TrackingServer(pulumi.ComponentResource):
+    """An ECS service on Fargate.
+
+    Creates the cluster, the log group, a role for the task and one for ECS that launches it, the security
+    group with its rules, the task definition, the service, and its autoscaling.
+    """
+
+    TYPE: ClassVar[str] = "mlflow-tracking:tracking_server:TrackingServer"
+
+    def __init__(
+        self, name: str, args: TrackingServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(self.TYPE, name, None, opts)
+        self._name = name
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._before_start = list(args.after)
+        self._logs = aws.cloudwatch.LogGroup(f"{name}-log", retention_in_days=args.log_days, opts=self._child)
+        self._cluster = aws.ecs.Cluster(
+            f"{name}-cluster",
+            settings=[{"name": "containerInsights", "value": "enabled"}],
+            opts=self._child,
+        )
+        self._security_group = self._guarded_security_group()
+        task_role = self._role("task", args.task_grants)
+        launch_role = self._role("launch", {**self._own_launch_grants(), **args.launch_grants})
+        service = self._service(self._task_definition(task_role, launch_role))
+        self._autoscaling(service)
+        self.register_outputs({"cluster": self._cluster.name, "service": service.name})
+
+    def _guarded_security_group(self) -> aws.ec2.SecurityGroup:
+        group = aws.ec2.SecurityGroup(
+            f"{self._name}-security-group",
+            description="Tracking server: from the front door only",
+            vpc_id=self._args.vpc_id,
+            opts=self._child,
+        )
+        own_door = Doorway(security_group_id=group.id, port=PORT)
+        for box, caller in self._args.callers.items():
+            self._before_start += let_through(f"{box}-to-{self._name}", caller, own_door, self._child)
+        for box, door in self._args.calls.items():
+            self._before_start += let_through(f"{self._name}-to-{box}", group.id, door, self._child)
+        aws_services = aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-to-aws",
+            description="S3, ECR, CloudWatch Logs, Secrets Manager and STS answer on public addresses",
+            security_group_id=group.id,
+            cidr_ipv4=ANYWHERE,
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            opts=self._child,
+        )
+        self._before_start.append(aws_services)
+        return group
+
+    def _own_launch_grants(self) -> dict[str, pulumi.Input[str]]:
+        grants: dict[str, pulumi.Input[str]] = {
+            "log": rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")
+        }
+        if pull := pull_image(self._args.image):
+            grants["image"] = json.dumps(pull)
+        return grants
+
+    def _role(self, bearer: str, grants: Mapping[str, pulumi.Input[str]]) -> aws.iam.Role:
+        role = aws.iam.Role(
+            f"{self._name}-{bearer}-role",
+            assume_role_policy=rendered(trust_service, "ecs-tasks.amazonaws.com", self._logs.arn),
+            opts=self._child,
+        )
+        self._before_start += [
+            aws.iam.RolePolicy(
+                f"{self._name}-{bearer}-{purpose}", role=role.name, policy=document, opts=self._child
+            )
+            for purpose, document in grants.items()
+        ]
+        return role
+
+    def _task_definition(self, task_role: aws.iam.Role, launch_role: aws.iam.Role) -> aws.ecs.TaskDefinition:
+        args, database = self._args, self._args.database
+        containers = pulumi.Output.all(
+            image=args.image,
+            region=args.region,
+            log_group=self._logs.name,
+            bucket=args.bucket,
+            database_host=database.host,
+            database_port=database.port,
+            database=database.name,
+            database_user=database.user,
+            master_secret_arn=database.master_secret_arn,
+            workspaces=args.workspaces,
+            hosts=args.hosts,
+            origins=args.origins,
+        ).apply(lambda known: json.dumps(container_definitions(**known)))
+        return aws.ecs.TaskDefinition(
+            f"{self._name}-task",
+            family=self._name,
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
+            cpu=str(args.cpu),
+            memory=str(args.memory),
+            execution_role_arn=launch_role.arn,
+            task_role_arn=task_role.arn,
+            volumes=[{"name": SCRATCH}],
+            container_definitions=containers,
+            opts=self._child,
+        )
+
+    def _service(self, task_definition: aws.ecs.TaskDefinition) -> aws.ecs.Service:
+        args = self._args
+        return aws.ecs.Service(
+            f"{self._name}-service",
+            cluster=self._cluster.arn,
+            task_definition=task_definition.arn,
+            launch_type="FARGATE",
+            platform_version="LATEST",
+            desired_count=args.min_tasks,
+            network_configuration={
+                "subnets": args.subnet_ids,
+                "security_groups": [self._security_group.id],
+                "assign_public_ip": args.public_ip,
+            },
+            load_balancers=[
+                {
+                    "target_group_arn": args.target_group_arn,
+                    "container_name": CONTAINER,
+                    "container_port": PORT,
+                }
+            ],
+            health_check_grace_period_seconds=HEALTH_GRACE_SECONDS,
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_circuit_breaker={"enable": True, "rollback": True},
+            wait_for_steady_state=True,
+            enable_execute_command=False,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=self._before_start,
+                ignore_changes=["desired_count"],  # autoscaling owns it
+            ),
+        )
+
+    def _autoscaling(self, service: aws.ecs.Service) -> None:
+        target = aws.appautoscaling.Target(
+            f"{self._name}-scaling",
+            service_namespace="ecs",
+            scalable_dimension="ecs:service:DesiredCount",
+            resource_id=pulumi.Output.concat("service/", self._cluster.name, "/", service.name),
+            min_capacity=self._args.min_tasks,
+            max_capacity=self._args.max_tasks,
+            opts=self._child,
+        )
+        self._scale_on(target, "cpu", CPU_TARGET_PERCENT, {"predefined_metric_type": CPU_METRIC})
+        self._scale_on(
+            target,
+            "requests",
+            REQUESTS_PER_VCPU_MINUTE * self._args.cpu / VCPU,
+            {"predefined_metric_type": REQUEST_METRIC, "resource_label": self._args.request_label},
+        )
+
+    def _scale_on(
+        self, target: aws.appautoscaling.Target, what: str, value: float, metric: dict[str, pulumi.Input[str]]
+    ) -> None:
+        aws.appautoscaling.Policy(
+            f"{self._name}-scaling-on-{what}",
+            policy_type="TargetTrackingScaling",
+            service_namespace=target.service_namespace,
+            scalable_dimension=target.scalable_dimension,
+            resource_id=target.resource_id,
+            target_tracking_scaling_policy_configuration={
+                "target_value": value,
+                "predefined_metric_specification": metric,
+            },
+            opts=self._child,
+        )
