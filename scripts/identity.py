@@ -22,6 +22,7 @@ NO_CREDENTIALS = (
     exceptions.PartialCredentialsError,
     exceptions.CredentialRetrievalError,
     exceptions.MetadataRetrievalError,
+    exceptions.InvalidConfigError,
 )
 CONNECTION = (exceptions.HTTPClientError, exceptions.ConnectionError)
 

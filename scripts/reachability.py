@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import requests
 
@@ -12,6 +13,14 @@ REASON_LENGTH = 300
 
 class UnreachableError(RuntimeError):
     """The tracking server did not answer in time; the message carries the last reason."""
+
+
+def address_fault(name: str, uri: str) -> str | None:
+    """Say what is wrong with a tracking server's address, called `name` by whoever gave it."""
+    parts = urlsplit(uri.rstrip("/"))
+    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.path or parts.query):
+        return None
+    return f"{name} is {uri!r}: must be http(s)://<host>[:<port>], as in https://mlflow.example.com"
 
 
 def wait_for_server(

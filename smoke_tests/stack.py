@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError
+
+from reachability import address_fault
 
 # MLflow's rule for workspaces: mlflow/store/workspace/abstract_store.py, WorkspaceNameValidator.
 TEAM_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -47,7 +48,7 @@ class Stack:
         team = environment.get("MLFLOW_WORKSPACE", "")
         other_team = environment.get("SMOKE_OTHER_TEAM", ANOTHER_TEAM)
         faults = [
-            _uri_fault(uri),
+            address_fault("MLFLOW_TRACKING_URI", uri),
             _team_fault("MLFLOW_WORKSPACE", team),
             _team_fault("SMOKE_OTHER_TEAM", other_team),
             f"SMOKE_OTHER_TEAM is {other_team!r}, our own team: name another one"
@@ -68,15 +69,6 @@ class Stack:
             other_team=other_team,
             ca_bundle=environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH"),
         )
-
-
-def _uri_fault(uri: str) -> str | None:
-    parts = urlsplit(uri)
-    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.path or parts.query):
-        return None
-    return (
-        f"MLFLOW_TRACKING_URI is {uri!r}: must be http(s)://<host>[:<port>], as in https://mlflow.example.com"
-    )
 
 
 def _team_fault(name: str, team: str) -> str | None:

@@ -1,0 +1,231 @@
+"""Joins a team: writes a client's AWS profile and environment file, then logs a hello run with them."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_config import CREDENTIAL_SOURCES, Profile, source_fault
+from bad_input import BadInputError
+from client_files import ClientFiles
+from file_change import FileChange
+from reachability import address_fault
+from stack_outputs import TeamAccess, find_team
+from verification import EXPORTED_KEYS, Client, VerificationError, verify
+
+PROJECT = Path(__file__).parent.parent
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+NO_PULUMI = (
+    "pulumi is not installed here: ask the platform engineer for what `pulumi stack output --json` prints "
+    "and give it with --outputs FILE"
+)
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 not working, 2 bad input, 130 interrupted."""
+    options = _options(arguments)
+    try:
+        return _leave(options) if options.undo else _join(options)
+    except BadInputError as error:
+        return _fail(f"nothing was written:\n{error}", BAD_INPUT)
+    except VerificationError as error:
+        return _fail(f"the files are written, but {error}", FAILED)
+    except OSError as error:
+        return _fail(f"a file could not be written: {error}; mend it and run again", FAILED)
+    except KeyboardInterrupt:
+        return _fail("interrupted; run it again, or take it back with --undo", INTERRUPTED)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="onboard.py",
+        description=__doc__,
+        epilog="Stack outputs come from `pulumi stack output --json`, or ready-made with --outputs. "
+        "No secret is written anywhere.",
+    )
+    parser.add_argument("--team", required=True, help="a name under `teams` in the stack's configuration")
+    parser.add_argument("--access", choices=("writer", "reader"), default="writer")
+    outputs = parser.add_mutually_exclusive_group()
+    outputs.add_argument(
+        "--outputs", metavar="FILE", help="what `pulumi stack output --json` printed; - reads it here"
+    )
+    outputs.add_argument(
+        "--stack", metavar="NAME", help="the Pulumi stack to ask (default: the selected one)"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--source-profile", metavar="NAME", help="the AWS profile you have (default: default)"
+    )
+    source.add_argument(
+        "--credential-source", choices=CREDENTIAL_SOURCES, help="use this machine's own role instead"
+    )
+    parser.add_argument(
+        "--profile", metavar="NAME", help="the profile to write (default: mlflow-<team>[-reader])"
+    )
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="the server's address from here, as through a tunnel"
+    )
+    parser.add_argument(
+        "--ca-bundle", metavar="FILE", type=Path, help="PEM file that vouches for server and AWS"
+    )
+    parser.add_argument("--env-file", metavar="FILE", type=Path, help="default: ./<profile>.env")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
+    mode.add_argument("--undo", action="store_true", help="take out what this script wrote")
+    options = parser.parse_args(arguments)
+    reader = "-reader" if options.access == "reader" else ""
+    options.profile = options.profile or f"mlflow-{options.team}{reader}"
+    options.env_file = (options.env_file or Path(f"{options.profile}.env")).expanduser().absolute()
+    if not options.credential_source:
+        options.source_profile = options.source_profile or "default"
+    return options
+
+
+def _join(options: argparse.Namespace) -> int:
+    files = _files(options)
+    faults = [*_option_faults(options), *files.faults()]
+    try:
+        team = find_team(_outputs(options), options.team, options.access)
+    except BadInputError as error:
+        faults += error.faults
+    if faults:
+        raise BadInputError(faults)
+    client = _client(options, team)
+    changes = files.join(_profile(options, team), client.variables)
+    if options.dry_run:
+        print("".join(change.diff() for change in changes) or "onboard: nothing would change\n", end="")
+        return DONE
+    _apply(changes)
+    exported = [name for name in EXPORTED_KEYS if name in os.environ]
+    if exported:
+        _tell(f"warning: {', '.join(exported)} in this shell win over any profile; unset them as shown below")
+    address = verify(client, _tell)
+    print(f"\nsee it: {address}")
+    unset = f"unset {' '.join(exported)}; " if exported else ""
+    print(f"next: {unset}set -a; . {options.env_file}; set +a")
+    print(f"take it back: {_undo_command(options)}")
+    return DONE
+
+
+def _leave(options: argparse.Namespace) -> int:
+    changes = [change for change in _files(options).leave() if change.before != change.after]
+    if faults := [fault for change in changes if (fault := change.fault())]:
+        raise BadInputError(faults)
+    if not changes:
+        _tell(f"nothing to take back: no file has a block of {options.profile}")
+    _apply(changes)
+    return DONE
+
+
+def _files(options: argparse.Namespace) -> ClientFiles:
+    return ClientFiles.of(options.profile, options.env_file, os.environ)
+
+
+def _option_faults(options: argparse.Namespace) -> list[str]:
+    faults = []
+    if not PROFILE_NAME.fullmatch(options.profile):
+        faults.append(
+            f"--profile is {options.profile!r}: must be letters, digits, dots, hyphens and underscores"
+        )
+    if options.tracking_uri is not None:
+        faults.append(address_fault("--tracking-uri", options.tracking_uri))
+    if options.ca_bundle is not None:
+        faults.append(_bundle_fault(options.ca_bundle.expanduser()))
+    if options.source_profile:
+        faults.append(source_fault(options.profile, options.source_profile))
+    return [fault for fault in faults if fault]
+
+
+def _bundle_fault(bundle: Path) -> str | None:
+    try:
+        text = bundle.read_text(errors="replace")
+    except OSError as error:
+        return f"--ca-bundle cannot be read: {error}"
+    return None if "BEGIN CERTIFICATE" in text else f"--ca-bundle {bundle} holds no PEM certificate"
+
+
+def _outputs(options: argparse.Namespace) -> str:
+    """Return the stack's outputs as text."""
+    if options.outputs == "-":
+        return sys.stdin.read()
+    if options.outputs:
+        try:
+            return Path(options.outputs).expanduser().read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError([f"--outputs cannot be read: {error}"]) from None
+    command = ["pulumi", "stack", "output", "--json", *(["--stack", options.stack] if options.stack else [])]
+    try:
+        asked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BadInputError([NO_PULUMI]) from None
+    if asked.returncode:
+        raise BadInputError([f"`{' '.join(command)}` failed: {asked.stderr.strip() or asked.stdout.strip()}"])
+    return asked.stdout
+
+
+def _client(options: argparse.Namespace, team: TeamAccess) -> Client:
+    variables = {
+        "MLFLOW_TRACKING_URI": (options.tracking_uri or team.tracking_uri).rstrip("/"),
+        "MLFLOW_WORKSPACE": team.workspace,
+        "AWS_PROFILE": options.profile,
+    }
+    if bundle := _bundle(options):
+        variables |= {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
+    return Client(
+        access=options.access,
+        team=team,
+        profile=options.profile,
+        source_profile=options.source_profile,
+        variables=variables,
+    )
+
+
+def _profile(options: argparse.Namespace, team: TeamAccess) -> Profile:
+    return Profile(
+        name=options.profile,
+        role_arn=team.role_arn,
+        source_key="source_profile" if options.source_profile else "credential_source",
+        source=options.source_profile or options.credential_source,
+        region=team.region,
+        ca_bundle=_bundle(options),
+    )
+
+
+def _bundle(options: argparse.Namespace) -> Path | None:
+    return options.ca_bundle.expanduser().absolute() if options.ca_bundle else None
+
+
+def _apply(changes: Sequence[FileChange]) -> None:
+    for change in changes:
+        if change.before == change.after:
+            _tell(f"{change.path} is as it should be")
+            continue
+        change.apply()
+        verb = "wrote" if change.after else "removed"
+        _tell(f"{verb} {change.path}" + (f", as it was: {change.backup}" if change.backup else ""))
+
+
+def _undo_command(options: argparse.Namespace) -> str:
+    return (
+        f"python scripts/onboard.py --undo --team {options.team} --profile {options.profile} "
+        f"--env-file {options.env_file}"
+    )
+
+
+def _tell(line: str) -> None:
+    print(f"onboard: {line}", flush=True)
+
+
+def _fail(reason: str, code: int) -> int:
+    print(f"onboard: {reason}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end by SIGTERM is as orderly as Ctrl-C
+    sys.exit(main())
