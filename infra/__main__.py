@@ -68,7 +68,7 @@ TrackingServer(
         callers={"front-door": front_door.security_group_id},
         calls={"backend-store": backend_store.doorway},
         task_grants={"artifacts": artifact_store.reading, "database-login": backend_store.login},
-        launch_grants={"master-secret": backend_store.master_secret_reading},
+        execution_grants={"master-secret": backend_store.master_secret_reading},
         after=[network, front_door],
     ),
 )

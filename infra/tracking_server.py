@@ -14,14 +14,9 @@ from documents import rendered
 from doorway import Doorway, let_through
 from network import ANYWHERE
 from policies import pull_image, trust_service, write_log_streams
+from scaling import Scaling, ScalingArgs
 
 HTTPS = 443
-VCPU = 1024  # CPU units
-CPU_TARGET_PERCENT = 60
-# Stock MLflow spends 11 to 15 ms of CPU on logging a metric, 70 a second on one vCPU; this is 60 % of it.
-REQUESTS_PER_VCPU_MINUTE = 2500
-CPU_METRIC = "ECSServiceAverageCPUUtilization"
-REQUEST_METRIC = "ALBRequestCountPerTarget"
 HEALTH_GRACE_SECONDS = (
     300  # the database is prepared and MLflow imported before the load balancer's checks count
 )
@@ -52,7 +47,7 @@ class TrackingServerArgs:
         callers: security groups that may connect, by box.
         calls: doorways that the server connects to, by box.
         task_grants: IAM documents of what the server may do, by purpose.
-        launch_grants: IAM documents of what ECS may do to launch a task, by purpose.
+        execution_grants: IAM documents of what ECS may do to start a task, by purpose.
         after: what must stand before the first task starts.
     """
 
@@ -76,14 +71,14 @@ class TrackingServerArgs:
     callers: Mapping[str, pulumi.Input[str]]
     calls: Mapping[str, Doorway]
     task_grants: Mapping[str, pulumi.Input[str]]
-    launch_grants: Mapping[str, pulumi.Input[str]]
+    execution_grants: Mapping[str, pulumi.Input[str]]
     after: list[pulumi.Resource]
 
 
 class TrackingServer(pulumi.ComponentResource):
     """An ECS service on Fargate.
 
-    Creates the cluster, the log group, a role for the task and one for ECS that launches it, the security
+    Creates the cluster, the log group, a role for the task and one for ECS that starts it, the security
     group with its rules, the task definition, the service, and its autoscaling.
     """
 
@@ -105,9 +100,20 @@ class TrackingServer(pulumi.ComponentResource):
         )
         self._security_group = self._guarded_security_group()
         task_role = self._role("task", args.task_grants)
-        launch_role = self._role("launch", {**self._own_launch_grants(), **args.launch_grants})
-        service = self._service(self._task_definition(task_role, launch_role))
-        self._autoscaling(service)
+        execution_role = self._role("execution", {**self._own_execution_grants(), **args.execution_grants})
+        service = self._service(self._task_definition(task_role, execution_role))
+        Scaling(
+            f"{name}-scaling",
+            ScalingArgs(
+                cluster=self._cluster.name,
+                service=service.name,
+                min_tasks=args.min_tasks,
+                max_tasks=args.max_tasks,
+                cpu=args.cpu,
+                request_label=args.request_label,
+            ),
+            self._child,
+        )
         self.register_outputs({"cluster": self._cluster.name, "service": service.name})
 
     def _guarded_security_group(self) -> aws.ec2.SecurityGroup:
@@ -135,7 +141,7 @@ class TrackingServer(pulumi.ComponentResource):
         self._before_start.append(aws_services)
         return group
 
-    def _own_launch_grants(self) -> dict[str, pulumi.Input[str]]:
+    def _own_execution_grants(self) -> dict[str, pulumi.Input[str]]:
         grants: dict[str, pulumi.Input[str]] = {
             "log": rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")
         }
@@ -157,7 +163,9 @@ class TrackingServer(pulumi.ComponentResource):
         ]
         return role
 
-    def _task_definition(self, task_role: aws.iam.Role, launch_role: aws.iam.Role) -> aws.ecs.TaskDefinition:
+    def _task_definition(
+        self, task_role: aws.iam.Role, execution_role: aws.iam.Role
+    ) -> aws.ecs.TaskDefinition:
         args, database = self._args, self._args.database
         containers = pulumi.Output.all(
             image=args.image,
@@ -175,13 +183,13 @@ class TrackingServer(pulumi.ComponentResource):
         ).apply(lambda known: json.dumps(container_definitions(**known)))
         return aws.ecs.TaskDefinition(
             f"{self._name}-task",
-            family=self._name,
+            family=f"{pulumi.get_project()}-{pulumi.get_stack()}",
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
             runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
             cpu=str(args.cpu),
             memory=str(args.memory),
-            execution_role_arn=launch_role.arn,
+            execution_role_arn=execution_role.arn,
             task_role_arn=task_role.arn,
             volumes=[{"name": SCRATCH}],
             container_definitions=containers,
@@ -222,38 +230,4 @@ class TrackingServer(pulumi.ComponentResource):
                 depends_on=self._before_start,
                 ignore_changes=["desired_count"],  # autoscaling owns it
             ),
-        )
-
-    def _autoscaling(self, service: aws.ecs.Service) -> None:
-        target = aws.appautoscaling.Target(
-            f"{self._name}-scaling",
-            service_namespace="ecs",
-            scalable_dimension="ecs:service:DesiredCount",
-            resource_id=pulumi.Output.concat("service/", self._cluster.name, "/", service.name),
-            min_capacity=self._args.min_tasks,
-            max_capacity=self._args.max_tasks,
-            opts=self._child,
-        )
-        self._scale_on(target, "cpu", CPU_TARGET_PERCENT, {"predefined_metric_type": CPU_METRIC})
-        self._scale_on(
-            target,
-            "requests",
-            REQUESTS_PER_VCPU_MINUTE * self._args.cpu / VCPU,
-            {"predefined_metric_type": REQUEST_METRIC, "resource_label": self._args.request_label},
-        )
-
-    def _scale_on(
-        self, target: aws.appautoscaling.Target, what: str, value: float, metric: dict[str, pulumi.Input[str]]
-    ) -> None:
-        aws.appautoscaling.Policy(
-            f"{self._name}-scaling-on-{what}",
-            policy_type="TargetTrackingScaling",
-            service_namespace=target.service_namespace,
-            scalable_dimension=target.scalable_dimension,
-            resource_id=target.resource_id,
-            target_tracking_scaling_policy_configuration={
-                "target_value": value,
-                "predefined_metric_specification": metric,
-            },
-            opts=self._child,
         )
