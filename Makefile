@@ -31,3 +31,23 @@ setup: .venv/.installed ## install everything into .venv and .venv-emulator (abo
 lock: .venv/.installed ## renew the locked dependencies, with hashes
 	@for name in requirements requirements-installer rehearsal/emulator; do \
 		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
+
+rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
+	@.venv/bin/python -m rehearsal
+
+up: setup ## the same, kept running for you to look at until Ctrl-C
+	@.venv/bin/python -m rehearsal --keep
+
+test: setup ## run every test this machine can run (K=word selects)
+	@.venv/bin/python -m pytest $(if $(K),-k "$(K)")
+
+check: setup ## lint
+	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
+
+deploy: setup ## pulumi up, for those with an AWS account
+	@command -v pulumi >/dev/null || { echo "deploy: the pulumi command is missing: https://www.pulumi.com/docs/install/" >&2; exit 2; }
+	@pulumi up
+
+destroy: ## pulumi destroy; the bucket and a final snapshot stay unless the stack is disposable
+	@command -v pulumi >/dev/null || { echo "destroy: the pulumi command is missing: https://www.pulumi.com/docs/install/" >&2; exit 2; }
+	@pulumi destroy

@@ -18,7 +18,7 @@ START_SECONDS = 120.0
 # Each check is a process; more often, and it would slow the start it waits for.
 HEALTH_POLL_SECONDS = 0.5
 # What of a container definition is done here; anything in neither table stops the rehearsal.
-REHEARSED = {"name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "stopTimeout"}  # fmt: skip # noqa: E501
+REHEARSED = {"startTimeout", "name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "stopTimeout"}  # fmt: skip # noqa: E501
 NOT_REHEARSED = {
     "user": "the process runs as whoever types make",
     "readonlyRootFilesystem": "needs a container",

@@ -1,0 +1,142 @@
+"""`python -m rehearsal`: deploy the declared stack into an emulated AWS on this machine and use it."""
+
+import argparse
+import fcntl
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal.deployment import DeploymentError
+from rehearsal.laptop import ROOT, ClientError
+from rehearsal.report import Report
+from rehearsal.stack import RehearsedStack
+from rehearsal.steps import Steps
+
+FOLDER = ROOT / ".rehearsal"
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class BusyError(RuntimeError):
+    """Another rehearsal runs in this checkout."""
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Hold this checkout's rehearsal; the kernel lets go of it whatever happens to us.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError("a rehearsal is already running in this checkout: end it with Ctrl-C") from None
+        yield
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let the first Ctrl-C, SIGTERM or hang-up unwind everything, and later ones wait for that."""
+
+    def interrupt(number: int, _: object) -> None:
+        for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(later, signal.SIG_IGN)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def rehearse(*, keep: bool) -> int:
+    """Run the rehearsal and return the exit code: 0 only when every step and every smoke test passed."""
+    shutil.rmtree(FOLDER / "logs", ignore_errors=True)
+    for stale in (FOLDER / "report.json", FOLDER / "client.env"):
+        stale.unlink(missing_ok=True)
+    (FOLDER / "logs").mkdir()
+    steps = Steps()
+    code, reason = 0, ""
+    print("rehearsal: the declared stack in an emulated AWS, on this machine only", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mlflow-rehearsal-") as work:
+        stack = RehearsedStack(steps, folder=FOLDER, work=Path(work))
+        try:
+            with stack:
+                stack.start()
+                if keep:
+                    _show(stack)
+                    threading.Event().wait()
+                stack.run_smoke_tests()
+        except KeyboardInterrupt as interrupt:
+            code = 0 if keep and stack.tracking_uri else INTERRUPTED
+            reason = f"ended by {interrupt}" if interrupt.args else "ended"
+        except DeploymentError as error:
+            code, reason = error.exit_code, str(error)
+        except (ClientError, RuntimeError, OSError) as error:
+            code, reason = FAILED, f"{type(error).__name__}: {error}"
+    report = Report(
+        steps=steps.finished,
+        smoke=stack.laptop.smoke if stack.laptop else Report().smoke,
+        resources=stack.resources(),
+        not_rehearsed=stack.not_rehearsed,
+    )
+    if code != INTERRUPTED and not keep:
+        report.write(FOLDER / "report.json")
+    _end(report, code, reason, keep=keep)
+    return code
+
+
+def _show(stack: RehearsedStack) -> None:
+    shown = {k: v for k, v in stack.laptop.environment.items() if k not in {"PATH", "HOME"}}
+    (FOLDER / "client.env").write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
+    print(
+        f"\n  UI       {stack.tracking_uri}\n"
+        "           (its certificate is the rehearsal's own, so the browser asks once)\n"
+        "  client   set -a; . .rehearsal/client.env; set +a    then any Python that imports mlflow\n"
+        "  end      Ctrl-C\n",
+        flush=True,
+    )
+
+
+def _end(report: Report, code: int, reason: str, *, keep: bool) -> None:
+    if not keep or code:
+        print(f"\n{report.table()}\n")
+    if code == 0 and not keep:
+        print("  Not rehearsed:")
+        print("\n".join(f"    - {line}" for line in report.not_rehearsed))
+        print("\nrehearsal: passed. Next: make up, to look at it; make test")
+    elif code == 0:
+        print("\nrehearsal: ended, nothing is left running")
+    elif code == INTERRUPTED:
+        print(f"\nrehearsal: {reason}; nothing is left running", file=sys.stderr)
+    else:
+        print(f"rehearsal: FAILED. {reason}\n  logs: {FOLDER.name}/logs", file=sys.stderr)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="keep it running until Ctrl-C")
+    arguments = parser.parse_args()
+    try:
+        with ending_in_order(), only_one():
+            return rehearse(keep=arguments.keep)
+    except BusyError as error:
+        print(f"rehearsal: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nrehearsal: ended", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""What an AWS account holds before the stack: a hosted zone, and people whom teams will name."""
+
+import configparser
+from pathlib import Path
+
+from rehearsal.emulator import REGION, Emulator
+
+
+class Account:
+    """The emulated account, and the client side's view of it.
+
+    Attributes:
+        hosted_zone_id: the zone in which the stack makes its certificate and its record.
+        environment: what a laptop of this account has: its AWS files, and where the emulator is.
+    """
+
+    def __init__(self, emulator: Emulator, folder: Path, *, domain: str) -> None:
+        self._iam = emulator.client("iam")
+        zone = emulator.client("route53").create_hosted_zone(Name=domain, CallerReference=domain)
+        self.hosted_zone_id = str(zone["HostedZone"]["Id"]).removeprefix("/hostedzone/")
+        self._credentials = folder / "credentials"
+        self.environment = {
+            "AWS_CONFIG_FILE": str(folder / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._credentials),
+            "AWS_ENDPOINT_URL": emulator.url,
+            "AWS_CA_BUNDLE": str(emulator.ca_bundle),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def add_person(self, name: str) -> str:
+        """Create an IAM user, keep its keys as the profile `name`, and return its ARN.
+
+        Real people come by SSO, which no emulator has; the keys exist on loopback and end with the rehearsal.
+        """
+        arn = str(self._iam.create_user(UserName=name)["User"]["Arn"])
+        key = self._iam.create_access_key(UserName=name)["AccessKey"]
+        profiles = configparser.ConfigParser()
+        profiles.read(self._credentials)
+        profiles[name] = {
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+            "region": REGION,
+        }
+        self._credentials.touch(mode=0o600)
+        with self._credentials.open("w") as file:
+            profiles.write(file)
+        return arn

@@ -1,0 +1,118 @@
+"""A team member's laptop: runs the onboarding script and the smoke tests as a person would."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rehearsal.task import interpreter_path
+
+ROOT = Path(__file__).parent.parent
+CLIENT_SECONDS = 180.0
+
+
+class ClientError(RuntimeError):
+    """A command that a client runs failed."""
+
+
+class Laptop:
+    """Knows AWS by its own files, and nothing of the stack but its outputs.
+
+    Attributes:
+        environment: what its shell exports; after onboarding, the team's too.
+        smoke: outcome counts of the smoke tests.
+    """
+
+    def __init__(
+        self, account_environment: Mapping[str, str], work: Path, say: Callable[[str], None]
+    ) -> None:
+        self._work = work
+        self._say = say
+        self.environment = {
+            "PATH": interpreter_path(ROOT / ".venv"),
+            "HOME": str(work),
+            **account_environment,
+        }
+        self.smoke = {"passed": 0, "failed": 0, "skipped": 0}
+
+    def join(
+        self, outputs: Mapping[str, Any], *, team: str, person: str, tracking_uri: str, ca_bundle: Path
+    ) -> None:
+        """Run the onboarding script and take its environment file over.
+
+        Raises:
+            ClientError: the script said no.
+        """
+        outputs_file = self._work / "outputs.json"
+        outputs_file.write_text(json.dumps(outputs))
+        team_environment = self._work / "team.env"
+        self._run(
+            [
+                "scripts/onboard.py", "--team", team, "--outputs", str(outputs_file),
+                "--source-profile", person, "--tracking-uri", tracking_uri,
+                "--ca-bundle", str(ca_bundle), "--env-file", str(team_environment),
+            ],
+            {},
+        )  # fmt: skip
+        lines = team_environment.read_text().splitlines()
+        self.environment |= dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    def run_smoke_tests(self, *, other_team: str) -> None:
+        """Run `smoke_tests/` with the team's environment.
+
+        Raises:
+            ClientError: one of them did not pass.
+        """
+        results = self._work / "smoke.xml"
+        try:
+            self._run(
+                ["-m", "pytest", "smoke_tests", "-q", "-p", "no:cacheprovider", "--junitxml", str(results)],
+                {"SMOKE_OTHER_TEAM": other_team},
+            )
+        finally:
+            if results.exists():
+                self.smoke = _outcomes(results)
+        if self.smoke["skipped"]:
+            raise ClientError(f"{self.smoke['skipped']} smoke tests were skipped")
+
+    def _run(self, arguments: list[str], more: Mapping[str, str]) -> None:
+        """Run Python as a person would, its output line by line under the step."""
+        with subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment | more | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        ) as child:
+            try:
+                for line in child.stdout or ():
+                    self._say(line.rstrip())
+                code = child.wait(CLIENT_SECONDS)
+            finally:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)
+        if code != 0:
+            raise ClientError(f"{' '.join(arguments[:3])} ended with exit code {code}")
+
+
+def _outcomes(results: Path) -> dict[str, int]:
+    suites = list(ET.parse(results).getroot().iter("testsuite"))  # noqa: S314 - pytest wrote it just now
+
+    def total(name: str) -> int:
+        return sum(int(suite.get(name, 0)) for suite in suites)
+
+    failed = total("failures") + total("errors")
+    return {
+        "passed": total("tests") - failed - total("skipped"),
+        "failed": failed,
+        "skipped": total("skipped"),
+    }

@@ -1,0 +1,221 @@
+"""The rehearsed stack, step by step: what was declared is made, started, joined and used."""
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rehearsal.account import Account
+from rehearsal.aws.cloud import BESIDE_THE_EMULATOR, AwsCloud
+from rehearsal.certificates import CertificateAuthority
+from rehearsal.credentials import TaskRole
+from rehearsal.database import DatabaseFront
+from rehearsal.declared import check
+from rehearsal.deployment import Deployment
+from rehearsal.emulator import REGION, Emulator
+from rehearsal.engine import deploy
+from rehearsal.laptop import ROOT, Laptop
+from rehearsal.load_balancer import LoadBalancer
+from rehearsal.postgres import Postgres
+from rehearsal.processes import free_port
+from rehearsal.project import Project
+from rehearsal.rds_token import DatabaseAddress
+from rehearsal.steps import Steps
+from rehearsal.task import Task, interpreter_path
+
+STACK = "rehearsal"
+DOMAIN = "localhost"
+TEAM, OTHER_TEAM = "vision", "speech"
+# Ada joins the vision team in the rehearsal, Grace is the speech team's.
+PERSON, OTHER_PERSON = "ada", "grace"
+NEVER_REHEARSED = (
+    "Pulumi's own engine and AWS provider: diff, replace, destroy, state, refresh",
+    "network paths: security groups, routes, NAT and subnets are created, not enforced",
+    "AWS itself: quotas, eventual consistency, prices, and rights that the emulator judges otherwise",
+)
+
+
+class RehearsedStack:
+    """Everything of one rehearsal; ends with its context.
+
+    Attributes:
+        deployment: what `up` made.
+        tracking_uri: where clients and browsers reach the tracking server.
+        laptop: the team member's, None before the account exists.
+    """
+
+    def __init__(self, steps: Steps, *, folder: Path, work: Path) -> None:  # noqa: D417
+        """Nothing is started yet.
+
+        Args:
+            folder: logs and what people read; survives the end.
+            work: short-lived files and sockets; the caller removes it.
+        """
+        self._steps = steps
+        self._folder = folder
+        self._work = work
+        self._stack = ExitStack()
+        self.deployment: Deployment | None = None
+        self.tracking_uri = ""
+        self.laptop: Laptop | None = None
+        self.not_rehearsed = [*NEVER_REHEARSED]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """Run every step from the empty account to the team's first run."""
+        step, say = self._steps.step, self._steps.say
+        authority = CertificateAuthority(self._work)
+        with step("AWS emulator with IAM enforced"):
+            emulator = self._stack.enter_context(Emulator(self._work, authority))
+            account = Account(emulator, self._work, domain=DOMAIN)
+            self.laptop = Laptop(account.environment, self._work, say)
+            config = self._config(account)
+            say(emulator.url)
+        with step("Postgres"):
+            postgres = self._stack.enter_context(Postgres())
+        self.deployment = self._deploy(emulator, config)
+        with step("RDS login in front of Postgres"):
+            role = self._stack.enter_context(TaskRole(emulator, self._task_role_arn(emulator)))
+            self._stack.enter_context(self._database_front(emulator, authority, postgres, role))
+        with step("tasks of the registered definition"):
+            target = self._start_task(emulator, authority, role)
+        with step("load balancer from its listeners"):
+            self._open_front_door(emulator, authority, target)
+        with step(f"onboarding of team {TEAM}"):
+            self.laptop.join(
+                self.deployment.outputs,
+                team=TEAM,
+                person=PERSON,
+                tracking_uri=self.tracking_uri,
+                ca_bundle=authority.bundle,
+            )
+
+    def run_smoke_tests(self) -> None:
+        """Run the smoke tests as the team that joined."""
+        if self.laptop is None:
+            raise RuntimeError("the rehearsal was not started")
+        with self._steps.step(f"smoke tests as team {TEAM}"):
+            self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
+
+    def _config(self, account: Account) -> dict[str, Any]:
+        people = {name: account.add_person(name) for name in (PERSON, OTHER_PERSON)}
+        return {
+            "aws:region": REGION,
+            "image": "mlflow-tracking-server:rehearsal",
+            "teams": {TEAM: {"writers": [people[PERSON]]}, OTHER_TEAM: {"writers": [people[OTHER_PERSON]]}},
+            "domain": DOMAIN,
+            "hostedZoneId": account.hosted_zone_id,
+            "egress": "public-ip",
+            "disposable": True,
+            "databasePort": free_port(),
+        }
+
+    def _deploy(self, emulator: Emulator, config: dict[str, Any]) -> Deployment:
+        project = Project(ROOT)
+        cloud = AwsCloud(emulator)
+        with self._steps.step("preview of the Pulumi program"):
+            preview = deploy(project, STACK, config, cloud=cloud, dry_run=True, log=self._steps.say)
+        with self._steps.step("up"):
+            deployment = deploy(project, STACK, config, cloud=cloud, log=self._steps.say)
+        with self._steps.step("declared against created"):
+            check(preview, deployment)
+        self.not_rehearsed += [f"{what}: {why}" for what, why in BESIDE_THE_EMULATOR.items()]
+        return deployment
+
+    def _described_database(self, emulator: Emulator) -> dict[str, Any]:
+        (database,) = emulator.client("rds").describe_db_instances()["DBInstances"]
+        return dict(database)
+
+    def _definition_arn(self, emulator: Emulator) -> str:
+        """Return the task definition that the created service runs."""
+        ecs = emulator.client("ecs")
+        (cluster,) = ecs.list_clusters()["clusterArns"]
+        (service,) = ecs.list_services(cluster=cluster)["serviceArns"]
+        return str(
+            ecs.describe_services(cluster=cluster, services=[service])["services"][0]["taskDefinition"]
+        )
+
+    def _task_role_arn(self, emulator: Emulator) -> str:
+        described = emulator.client("ecs").describe_task_definition(
+            taskDefinition=self._definition_arn(emulator)
+        )
+        return str(described["taskDefinition"]["taskRoleArn"])
+
+    def _database_front(
+        self, emulator: Emulator, authority: CertificateAuthority, postgres: Postgres, role: TaskRole
+    ) -> DatabaseFront:
+        database = self._described_database(emulator)
+        host, port = database["Endpoint"]["Address"], int(database["Endpoint"]["Port"])
+        secret = emulator.client("secretsmanager").get_secret_value(
+            SecretId=database["MasterUserSecret"]["SecretArn"]
+        )
+        (group,) = database["DBParameterGroups"]
+        parameters = {
+            p["ParameterName"]: p.get("ParameterValue")
+            for p in emulator.client("rds").describe_db_parameters(
+                DBParameterGroupName=group["DBParameterGroupName"]
+            )["Parameters"]
+        }
+        resource_id = database["DbiResourceId"]
+        self._steps.say(f"{host}:{port}")
+        return DatabaseFront(
+            postgres,
+            address=DatabaseAddress(host=host, port=port, region=REGION),
+            certificate=authority.issue("database", host),
+            master_password=json.loads(secret["SecretString"])["password"],
+            secret_of=role.secret_of,
+            authorize=lambda _, user: (
+                bool(database["IAMDatabaseAuthenticationEnabled"]) and role.may_connect(resource_id, user)
+            ),
+            force_ssl=parameters.get("rds.force_ssl") == "1",
+        )
+
+    def _start_task(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> str:
+        """Start prepare and the tracking server; return where the server listens."""
+        port = free_port()
+        task = Task(
+            emulator,
+            self._definition_arn(emulator),
+            image_environment={
+                "PATH": interpreter_path(ROOT / ".venv"),
+                "PYTHONPATH": str(ROOT / "server"),
+                "HOME": str(self._work),
+                "TMPDIR": str(self._work),
+                "MLFLOW_HOST": "127.0.0.1",
+                "MLFLOW_PORT": str(port),
+                "PGSSLROOTCERT": str(authority.bundle),
+                "AWS_ENDPOINT_URL": emulator.url,
+                "AWS_CA_BUNDLE": str(authority.bundle),
+            },
+            role=role,
+            logs=self._folder / "logs",
+            folder=self._work,
+            say=self._steps.say,
+        )
+        self.not_rehearsed += task.not_rehearsed()
+        self._stack.enter_context(task)
+        return f"127.0.0.1:{port}"
+
+    def _open_front_door(self, emulator: Emulator, authority: CertificateAuthority, target: str) -> None:
+        (described,) = emulator.client("elbv2").describe_load_balancers()["LoadBalancers"]
+        front = self._stack.enter_context(LoadBalancer(emulator, authority, described["LoadBalancerArn"]))
+        front.register(target)
+        self.tracking_uri = f"https://{DOMAIN}:{front.ports[443]}"
+        self._steps.say(self.tracking_uri)
+
+    def resources(self) -> dict[str, int]:
+        """Count what was made, by type token."""
+        made = self.deployment.resources if self.deployment else []
+        return dict(sorted(Counter(resource.type for resource in made if resource.custom).items()))

@@ -1,0 +1,165 @@
+"""The rehearsal from outside: what a newcomer types, what is left when it ends, however it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".rehearsal"
+LINE_SECONDS = 120.0
+END_SECONDS = 30.0
+SILENCE_SECONDS = 2.0
+
+pytestmark = pytest.mark.rehearsal
+
+
+class Terminal:
+    """A shell of its own session in which one command runs."""
+
+    def __init__(self, *command: str) -> None:
+        self.child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.printed: list[str] = []
+        self.longest_silence = 0.0
+
+    def read_until(self, wanted: str) -> str:
+        deadline, last = time.monotonic() + LINE_SECONDS, time.monotonic()
+        assert self.child.stdout is not None
+        for line in self.child.stdout:
+            self.longest_silence = max(self.longest_silence, time.monotonic() - last)
+            last = time.monotonic()
+            self.printed.append(line)
+            if wanted in line:
+                return line
+            assert time.monotonic() < deadline, f"no {wanted!r} in {self.printed}"
+        raise AssertionError(f"it ended without {wanted!r}:\n{''.join(self.printed)}")
+
+    def press_ctrl_c(self, number: int = signal.SIGINT) -> None:
+        os.killpg(self.child.pid, number)
+
+    def end(self) -> int:
+        rest, _ = self.child.communicate(timeout=LINE_SECONDS)
+        self.printed.append(rest)
+        return self.child.returncode
+
+    @property
+    def text(self) -> str:
+        return "".join(self.printed)
+
+    def survivors(self) -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) == self.child.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
+
+
+def temporary_folders() -> set[Path]:
+    parent = Path(tempfile.gettempdir())
+    return {*parent.glob("mlflow-rehearsal-*"), *parent.glob("pg-*")}
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[list[Terminal]]:
+    """Hold each terminal a test opens against what must be gone after it."""
+    before = temporary_folders()
+    terminals: list[Terminal] = []
+    yield terminals
+    for terminal in terminals:
+        if terminal.child.poll() is None:
+            terminal.press_ctrl_c(signal.SIGTERM)
+            terminal.end()
+        assert terminal.survivors() == []
+    assert temporary_folders() == before
+    assert not list(FOLDER.glob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[str]:
+    """Run it whole once, with the ports taken that it would like best; return its steps."""
+    with contextlib.ExitStack() as taken:
+        for port in (5000, 5432, 4566, 8443):
+            busy = taken.enter_context(socket.socket())
+            busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # somebody else holds it: as good
+                busy.bind(("127.0.0.1", port))
+                busy.listen()
+        before = temporary_folders()
+        terminal = Terminal("make", "rehearse")
+        terminal.read_until("rehearsal: passed")
+        assert terminal.end() == 0, terminal.text
+    assert terminal.survivors() == []
+    assert temporary_folders() == before
+    assert terminal.longest_silence < SILENCE_SECONDS + 0.5, f"{terminal.longest_silence:.1f} s of silence"
+    report = json.loads((FOLDER / "report.json").read_text())
+    assert all(step["ok"] for step in report["steps"])
+    assert report["smoke"]["passed"] > 0
+    assert report["smoke"]["failed"] == report["smoke"]["skipped"] == 0
+    assert sum(report["resources"].values()) > 0
+    assert report["not_rehearsed"]
+    return [step["name"] for step in report["steps"]]
+
+
+def test_interrupted_at_each_step_it_leaves_nothing_and_starts_again(
+    steps: list[str], nothing_left: list[Terminal]
+) -> None:
+    for number, step in enumerate(steps):
+        terminal = Terminal(sys.executable, "-m", "rehearsal")
+        nothing_left.append(terminal)
+        terminal.read_until(f"  {step}")
+        terminal.press_ctrl_c((signal.SIGINT, signal.SIGTERM)[number % 2])
+        assert terminal.end() == 130, f"{step}: {terminal.text}"
+        assert "nothing is left running" in terminal.text, step
+        assert terminal.survivors() == [], step
+        assert not (FOLDER / "report.json").exists(), step
+
+
+def test_make_up_shows_the_ui_until_ctrl_c_and_refuses_a_second_one(nothing_left: list[Terminal]) -> None:
+    terminal = Terminal("make", "up")
+    nothing_left.append(terminal)
+    address = terminal.read_until("  UI  ").split()[1]
+    terminal.read_until("Ctrl-C")
+
+    second = subprocess.run(
+        [sys.executable, "-m", "rehearsal"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=END_SECONDS,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert "already running in this checkout" in second.stderr
+
+    pairs = (line.split("=", 1) for line in (FOLDER / "client.env").read_text().splitlines())
+    client = dict(pairs)
+    context = ssl.create_default_context(cafile=client["MLFLOW_TRACKING_SERVER_CERT_PATH"])
+    with urllib.request.urlopen(address, context=context, timeout=10) as page:
+        assert b"<title>MLflow</title>" in page.read()
+    assert client["MLFLOW_TRACKING_URI"] == address
+
+    terminal.press_ctrl_c()
+    terminal.end()
+    assert "nothing is left running" in terminal.text
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, context=context, timeout=10)
