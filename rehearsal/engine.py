@@ -16,8 +16,9 @@ from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
 from rehearsal.deployment import Deployment, DeploymentError
 from rehearsal.monitor import Cloud, Monitor
-from rehearsal.project import Project
+from rehearsal.project import WRONG_SETTINGS, Project
 
+PROVIDER = "aws:"
 PROGRAM = Path(__file__).parent / "program.py"
 # Pulumi's own default is four times the cores; the emulator answers one request at a time anyway.
 PARALLEL = 16
@@ -43,7 +44,7 @@ def deploy(
         config: as under `config:` in `Pulumi.<stack>.yaml`; `wire.Secret` values stay secret.
         cloud: makes the resources and answers provider functions; a preview without functions needs none.
         dry_run: make nothing; what only the cloud could know is unknown to the program.
-        log: takes one line at a time, from several threads: what was made, what the program prints.
+        log: takes one line at a time, from several threads: what was made, what the program printed.
 
     Raises:
         DeploymentError: wrong settings, a failed resource, or the program's own failure with its own text.
@@ -51,6 +52,8 @@ def deploy(
     if cloud is None and not dry_run:
         raise ValueError("only a dry run works without a cloud")
     settings, secret_keys = project.settings(stack, config)
+    if cloud is not None:
+        _configure(cloud, settings)
     monitor = Monitor(project.name, stack, cloud=cloud, dry_run=dry_run, log=log)
     with _serving(monitor) as address:
         _run(project, stack, monitor, address, dry_run=dry_run, config=(settings, secret_keys), log=log)
@@ -61,6 +64,15 @@ def deploy(
         resources=list(monitor.resources.values()),
         outputs=monitor.outputs,
     )
+
+
+def _configure(cloud: Cloud, settings: Mapping[str, str]) -> None:
+    try:
+        cloud.configure(
+            {key.removeprefix(PROVIDER): text for key, text in settings.items() if key.startswith(PROVIDER)}
+        )
+    except ValueError as error:
+        raise DeploymentError(str(error), WRONG_SETTINGS) from error
 
 
 @contextlib.contextmanager

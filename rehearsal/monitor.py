@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import grpc
@@ -25,6 +25,9 @@ FEATURES = (
 
 class Cloud(Protocol):
     """Where resources are made."""
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Take the stack's `aws:` keys, without their namespace."""
 
     def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
         """Make a declared resource; return its id and its properties as the cloud describes them."""
@@ -113,7 +116,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
             with self._lock:
                 self.errors.append(request.message)
         elif request.severity != engine_pb2.DEBUG:
-            self._log(request.message)
+            self._say(request.message)
         return empty_pb2.Empty()
 
     def fail(self, message: str) -> None:
@@ -166,7 +169,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
             key: Secret(value) if key in secret and value is not None else value
             for key, value in outputs.items()
         }
-        self._log(f"created {resource.type} {resource.name} ({time.monotonic() - started:.2f} s)")
+        self._say(f"created {resource.type} {resource.name} ({time.monotonic() - started:.2f} s)")
+
+    def _say(self, line: str) -> None:
+        with self._lock:
+            self._log(line)
 
 
 class _Reported:

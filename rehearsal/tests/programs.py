@@ -1,5 +1,6 @@
 """Tiny Pulumi projects, written to a folder, and a cloud that only remembers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -28,6 +29,10 @@ class RememberingCloud:
 
     def __init__(self) -> None:
         self.created: dict[str, dict[str, Any]] = {}
+        self.settings: dict[str, str] = {}
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        self.settings = dict(settings)
 
     def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
         self.created[resource.name] = resource.inputs

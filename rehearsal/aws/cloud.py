@@ -1,0 +1,156 @@
+"""The AWS provider, played on an emulated account: makes what is declared, answers with what is described."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import pulumi_aws
+
+from rehearsal.aws import (
+    autoscaling,
+    certificates_dns,
+    ecs,
+    iam,
+    load_balancing,
+    logs,
+    network,
+    rds,
+    s3,
+    traffic,
+)
+from rehearsal.aws.account import Account, Handler
+from rehearsal.aws.comparison import EXCEPTIONS, differences
+from rehearsal.aws.functions import FUNCTIONS
+from rehearsal.aws.inputs import Inputs
+from rehearsal.deployment import Deployment, Resource
+
+HANDLERS: dict[str, Handler] = {
+    **network.HANDLERS,
+    **traffic.HANDLERS,
+    **s3.HANDLERS,
+    **iam.HANDLERS,
+    **logs.HANDLERS,
+    **rds.HANDLERS,
+    **load_balancing.HANDLERS,
+    **certificates_dns.HANDLERS,
+    **ecs.HANDLERS,
+    **autoscaling.HANDLERS,
+}
+
+_SDK = threading.Lock()
+
+
+class EmulatedAws:
+    """One account, and the default provider that the stack's `aws:` keys configure."""
+
+    def __init__(self, client: Callable[[str], Any]) -> None:
+        """Take a factory of boto3 clients: it knows endpoint, certificate authority, keys and region."""
+        self._account = Account(client)
+        self._default_tags: dict[str, str] = {}
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Configure the provider.
+
+        Args:
+            settings: the stack's `aws:` keys without their namespace, objects as JSON.
+
+        Raises:
+            ValueError: a key that the rehearsal does not play, or a region other than the account's.
+        """
+        tags = json.loads(settings.get("defaultTags", "{}")).get("tags", {})
+        unplayed = sorted(set(settings) - {"region", "defaultTags"})
+        if unplayed:
+            raise ValueError(
+                f"aws:{', aws:'.join(unplayed)}: the rehearsal plays aws:region and aws:defaultTags only"
+            )
+        if settings.get("region") != self._account.region:
+            raise ValueError(
+                f"aws:region: received {settings.get('region')}, emulated is {self._account.region}"
+            )
+        self._default_tags = tags
+
+    def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
+        """Make a resource and return its id and description.
+
+        Raises:
+            ValueError: an explicit provider, or an input that nothing was done with.
+            LookupError: a type without a handler, or AWS does not describe what was made.
+        """
+        if resource.provider:
+            raise ValueError(
+                f"explicit provider {resource.provider}: it would not be configured by the stack"
+            )
+        inputs = Inputs(self.declared(resource), name=resource.name)
+        identity = self._handler(resource.type).create(self._account, inputs)
+        # The provider works these out from `tagsAll`.
+        inputs.ignore("tags")
+        if unread := sorted(inputs.unread()):
+            raise ValueError(f"nothing was done with {', '.join(unread)}: its handler does not read it")
+        return identity, self.describe(resource.type, identity)
+
+    def declared(self, resource: Resource) -> dict[str, Any]:
+        """Return the inputs as the provider sees them: with `tagsAll`, default tags included."""
+        if not _taggable(resource.type):
+            return resource.inputs
+        return {**resource.inputs, "tagsAll": {**self._default_tags, **(resource.inputs.get("tags") or {})}}
+
+    def describe(self, kind: str, identity: str) -> dict[str, Any]:
+        """Return a resource's properties as AWS describes them now."""
+        described = {"id": identity, **self._handler(kind).read(self._account, identity)}
+        if "tagsAll" in described:
+            described["tags"] = {
+                key: value
+                for key, value in described["tagsAll"].items()
+                if self._default_tags.get(key) != value
+            }
+        return described
+
+    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer a provider function.
+
+        Raises:
+            LookupError: the rehearsal does not play it.
+            ValueError: an argument that nothing was done with.
+        """
+        if token not in FUNCTIONS:
+            raise LookupError("no handler for this function")
+        inputs = Inputs(arguments)
+        answer = FUNCTIONS[token](self._account, inputs)
+        if unread := sorted(inputs.unread()):
+            raise ValueError(f"nothing was done with {', '.join(unread)}")
+        return answer
+
+    def compare(self, deployment: Deployment) -> tuple[list[str], set[tuple[str, str]]]:
+        """Describe every resource again and hold each declared property against it.
+
+        Returns:
+            One line for each difference that is no exception, and the exceptions that were met.
+        """
+        faults, met = [], set()
+        for resource in deployment.resources:
+            if not resource.custom:
+                continue
+            described = self.describe(resource.type, resource.id)
+            for path, fault in differences(self.declared(resource), described).items():
+                if (resource.type, path) in EXCEPTIONS:
+                    met.add((resource.type, path))
+                else:
+                    faults.append(f"{resource.type} '{resource.name}' {path}: {fault}")
+        return faults, met
+
+    @staticmethod
+    def _handler(kind: str) -> Handler:
+        if kind not in HANDLERS:
+            raise LookupError("no handler for this type")
+        return HANDLERS[kind]
+
+
+@cache
+def _taggable(kind: str) -> bool:
+    """Tell from the SDK whether a type has `tagsAll`; `aws:ec2/vpc:Vpc` is `pulumi_aws.ec2.Vpc`."""
+    _, path, noun = kind.split(":")
+    # The SDK loads its modules lazily, and not safely from several threads.
+    with _SDK:
+        return hasattr(getattr(getattr(pulumi_aws, path.split("/")[0]), noun), "tags_all")

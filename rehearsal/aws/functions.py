@@ -1,0 +1,35 @@
+"""Provider functions, answered from the emulator."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rehearsal.aws.account import Account
+from rehearsal.aws.inputs import Inputs, shown
+
+
+def availability_zones(account: Account, inputs: Inputs) -> dict[str, Any]:
+    """List the zones of the region."""
+    filters = [block.take({"name": "Name", "values": "Values"}) for block in inputs.blocks("filters")]
+    zones = account.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
+    if "state" in inputs:
+        zones = [zone for zone in zones if zone["State"] == inputs["state"]]
+    zones = sorted(zones, key=lambda zone: str(zone["ZoneName"]))
+    return {
+        "id": account.region,
+        "names": [zone["ZoneName"] for zone in zones],
+        "zoneIds": [zone["ZoneId"] for zone in zones],
+        "groupNames": sorted({zone["GroupName"] for zone in zones}),
+    }
+
+
+def caller_identity(account: Account, _: Inputs) -> dict[str, Any]:
+    """Say who deploys."""
+    answer = account.client("sts").get_caller_identity()
+    names = {"accountId": "Account", "arn": "Arn", "userId": "UserId", "id": "Account"}
+    return shown(answer, names)
+
+
+FUNCTIONS: dict[str, Callable[[Account, Inputs], dict[str, Any]]] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
+}
