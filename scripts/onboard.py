@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,19 +72,23 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--tracking-uri", metavar="URI", help="the server's address from here, as through a tunnel"
     )
     parser.add_argument(
-        "--ca-bundle", metavar="FILE", type=Path, help="PEM file that vouches for server and AWS"
+        "--ca-bundle", metavar="FILE", type=_path, help="PEM file that vouches for server and AWS"
     )
-    parser.add_argument("--env-file", metavar="FILE", type=Path, help="default: ./<profile>.env")
+    parser.add_argument("--env-file", metavar="FILE", type=_path, help="default: ./<profile>.env")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
     mode.add_argument("--undo", action="store_true", help="take out what this script wrote")
     options = parser.parse_args(arguments)
     reader = "-reader" if options.access == "reader" else ""
     options.profile = options.profile or f"mlflow-{options.team}{reader}"
-    options.env_file = (options.env_file or Path(f"{options.profile}.env")).expanduser().absolute()
+    options.env_file = options.env_file or _path(f"{options.profile}.env")
     if not options.credential_source:
         options.source_profile = options.source_profile or "default"
     return options
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
 
 
 def _join(options: argparse.Namespace) -> int:
@@ -107,7 +112,7 @@ def _join(options: argparse.Namespace) -> int:
     address = verify(client, _tell)
     print(f"\nsee it: {address}")
     unset = f"unset {' '.join(exported)}; " if exported else ""
-    print(f"next: {unset}set -a; . {options.env_file}; set +a")
+    print(f"next: {unset}set -a; . {shlex.quote(str(options.env_file))}; set +a")
     print(f"take it back: {_undo_command(options)}")
     return DONE
 
@@ -135,7 +140,7 @@ def _option_faults(options: argparse.Namespace) -> list[str]:
     if options.tracking_uri is not None:
         faults.append(address_fault("--tracking-uri", options.tracking_uri))
     if options.ca_bundle is not None:
-        faults.append(_bundle_fault(options.ca_bundle.expanduser()))
+        faults.append(_bundle_fault(options.ca_bundle))
     if options.source_profile:
         faults.append(source_fault(options.profile, options.source_profile))
     return [fault for fault in faults if fault]
@@ -174,7 +179,7 @@ def _client(options: argparse.Namespace, team: TeamAccess) -> Client:
         "MLFLOW_WORKSPACE": team.workspace,
         "AWS_PROFILE": options.profile,
     }
-    if bundle := _bundle(options):
+    if bundle := options.ca_bundle:
         variables |= {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
     return Client(
         access=options.access,
@@ -192,12 +197,8 @@ def _profile(options: argparse.Namespace, team: TeamAccess) -> Profile:
         source_key="source_profile" if options.source_profile else "credential_source",
         source=options.source_profile or options.credential_source,
         region=team.region,
-        ca_bundle=_bundle(options),
+        ca_bundle=options.ca_bundle,
     )
-
-
-def _bundle(options: argparse.Namespace) -> Path | None:
-    return options.ca_bundle.expanduser().absolute() if options.ca_bundle else None
 
 
 def _apply(changes: Sequence[FileChange]) -> None:
@@ -213,7 +214,7 @@ def _apply(changes: Sequence[FileChange]) -> None:
 def _undo_command(options: argparse.Namespace) -> str:
     return (
         f"python scripts/onboard.py --undo --team {options.team} --profile {options.profile} "
-        f"--env-file {options.env_file}"
+        f"--env-file {shlex.quote(str(options.env_file))}"
     )
 
 

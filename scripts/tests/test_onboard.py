@@ -1,0 +1,275 @@
+import io
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import onboard
+from file_change import FileChange
+from verification import Client, VerificationError
+
+JOIN = ["--team", "vision", "--outputs", "outputs.json"]
+ADDRESS = "https://mlflow.example.com/#/experiments/1/runs/abc?workspace=vision"
+
+Snapshot = dict[str, bytes]
+
+
+def snapshot(folder: Path) -> Snapshot:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Return the clients that were verified, without a network."""
+    clients: list[Client] = []
+
+    def verify(client: Client, tell: Callable[[str], None]) -> str:
+        clients.append(client)
+        tell("verified")
+        return ADDRESS
+
+    monkeypatch.setattr(onboard, "verify", verify)
+    return clients
+
+
+def test_joining_writes_the_profile_and_the_environment_file(machine: Path, verified: list[Client]) -> None:
+    assert onboard.main(JOIN) == 0
+    config = (machine / "config").read_text()
+    assert (
+        "[profile mlflow-vision]\nrole_arn = arn:aws:iam::111122223333:role/mlflow-vision-writer\n" in config
+    )
+    assert "source_profile = default\n" in config
+    assert "duration_seconds = 3600\nregion = eu-west-1\n# <<<" in config
+    assert (machine / "mlflow-vision.env").read_text().splitlines()[1:-1] == [
+        "MLFLOW_TRACKING_URI=https://mlflow.example.com",
+        "MLFLOW_WORKSPACE=vision",
+        "AWS_PROFILE=mlflow-vision",
+    ]
+    assert [client.profile for client in verified] == ["mlflow-vision"]
+
+
+def test_last_lines_are_the_runs_address_and_the_next_command(
+    machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
+) -> None:
+    onboard.main([*JOIN, "--env-file", "my team.env"])
+    seen, following, undo = capsys.readouterr().out.splitlines()[-3:]
+    assert seen == f"see it: {ADDRESS}"
+    assert following == f"next: set -a; . '{machine}/my team.env'; set +a"
+    assert undo.startswith("take it back: python scripts/onboard.py --undo --team vision")
+
+
+def test_joining_again_changes_nothing(machine: Path, verified: list[Client]) -> None:
+    onboard.main(JOIN)
+    before = snapshot(machine)
+    assert onboard.main(JOIN) == 0
+    assert snapshot(machine) == before
+
+
+def test_undo_restores_the_machine_and_may_be_repeated(machine: Path, verified: list[Client]) -> None:
+    before = snapshot(machine)
+    onboard.main(JOIN)
+    for _ in range(2):
+        assert onboard.main(["--team", "vision", "--undo"]) == 0
+        after = snapshot(machine)
+        del after["config.before-mlflow-tracking"]
+        assert after == before
+
+
+def test_dry_run_shows_what_joining_writes_and_writes_nothing(
+    machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(machine)
+    assert onboard.main([*JOIN, "--dry-run"]) == 0
+    assert snapshot(machine) == before
+    assert verified == []
+    shown = capsys.readouterr().out
+    onboard.main(JOIN)
+    for file in ("config", "mlflow-vision.env"):
+        block = "".join((machine / file).read_text().partition("# >>>")[1:])
+        assert "\n".join(f"+{line}" for line in block.splitlines()) in shown
+
+
+def test_reader_gets_a_profile_beside_the_writers(machine: Path, verified: list[Client]) -> None:
+    onboard.main(JOIN)
+    onboard.main([*JOIN, "--access", "reader"])
+    config = (machine / "config").read_text()
+    assert "[profile mlflow-vision]" in config
+    assert "role_arn = arn:aws:iam::111122223333:role/mlflow-vision-reader" in config
+    assert (machine / "mlflow-vision-reader.env").exists()
+
+
+def test_machines_own_role_needs_no_profile(machine: Path, verified: list[Client]) -> None:
+    (machine / "config").unlink()
+    assert onboard.main([*JOIN, "--credential-source", "EcsContainer"]) == 0
+    config = (machine / "config").read_text()
+    assert "credential_source = EcsContainer" in config
+    assert "source_profile" not in config
+
+
+def test_tunnel_and_bundle_reach_the_client(machine: Path, verified: list[Client]) -> None:
+    uri = "https://mlflow.example.com:8443"
+    assert onboard.main([*JOIN, "--tracking-uri", uri, "--ca-bundle", "ca.pem"]) == 0
+    bundle = str(machine / "ca.pem")
+    assert verified[0].variables == {
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_WORKSPACE": "vision",
+        "AWS_PROFILE": "mlflow-vision",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": bundle,
+        "AWS_CA_BUNDLE": bundle,
+    }
+    assert f"ca_bundle = {bundle}" in (machine / "config").read_text()
+
+
+def test_no_secret_is_written(machine: Path, verified: list[Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "exported-secret")
+    (machine / "credentials").write_text("[default]\naws_secret_access_key = filed\n")
+    before = snapshot(machine)
+    onboard.main(JOIN)
+    written = b"".join(text for name, text in snapshot(machine).items() if before.get(name) != text)
+    assert b"mlflow-vision" in written
+    assert b"exported-secret" not in written
+    assert b"filed" not in written
+
+
+def test_exported_keys_are_warned_of(
+    machine: Path,
+    verified: list[Client],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    onboard.main(JOIN)
+    shown = capsys.readouterr().out
+    assert "warning: AWS_ACCESS_KEY_ID in this shell win over any profile" in shown
+    assert "next: unset AWS_ACCESS_KEY_ID; set -a;" in shown
+
+
+def test_outputs_come_from_standard_input(
+    machine: Path, verified: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO((machine / "outputs.json").read_text()))
+    assert onboard.main(["--team", "vision", "--outputs", "-"]) == 0
+
+
+@pytest.mark.parametrize(("arguments", "asked"), [([], []), (["--stack", "prod"], ["--stack", "prod"])])
+def test_outputs_come_from_pulumi(
+    machine: Path,
+    verified: list[Client],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    asked: list[str],
+) -> None:
+    def pulumi(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command == ["pulumi", "stack", "output", "--json", *asked]
+        return subprocess.CompletedProcess(command, 0, (machine / "outputs.json").read_text(), "")
+
+    monkeypatch.setattr(subprocess, "run", pulumi)
+    assert onboard.main(["--team", "vision", *arguments]) == 0
+
+
+def test_pulumis_own_error_is_shown(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pulumi(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 255, "", "error: no stack named 'prod' found\n")
+
+    monkeypatch.setattr(subprocess, "run", pulumi)
+    assert onboard.main(["--team", "vision", "--stack", "prod"]) == 2
+    assert "no stack named 'prod' found" in capsys.readouterr().err
+
+
+def test_missing_pulumi_names_the_other_way(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(machine))
+    assert onboard.main(["--team", "vision"]) == 2
+    assert "give it with --outputs FILE" in capsys.readouterr().err
+
+
+def test_every_fault_is_told_at_once_and_nothing_is_written(
+    machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (machine / "taken.env").mkdir()
+    before = {path.name for path in machine.iterdir()}
+    wrong = ["--team", "visoin", "--source-profile", "wrok", "--profile", "a b", "--tracking-uri", "mlflow"]
+    code = onboard.main([*JOIN, *wrong, "--ca-bundle", "outputs.json", "--env-file", "taken.env"])
+    assert code == 2
+    first, *faults = capsys.readouterr().err.splitlines()
+    assert first == "onboard: nothing was written:"
+    named = [
+        "--profile is 'a b'",
+        "--tracking-uri is 'mlflow'",
+        "--ca-bundle",
+        "unknown source profile 'wrok'",
+        "taken.env",
+        "did you mean --team vision?",
+    ]
+    assert [name for name, fault in zip(named, faults, strict=True) if name in fault] == named
+    assert {path.name for path in machine.iterdir()} == before
+
+
+def test_fault_in_a_file_leaves_all_as_it_was(
+    machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (machine / "config").write_text("[default]\n[profile mlflow-vision]\n")
+    (machine / "outputs.json").write_text("{")
+    before = snapshot(machine)
+    assert onboard.main(JOIN) == 2
+    faults = capsys.readouterr().err
+    assert "already has a profile 'mlflow-vision'" in faults
+    assert "the stack's outputs are not JSON" in faults
+    assert snapshot(machine) == before
+
+
+def test_two_sources_are_refused(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        onboard.main([*JOIN, "--source-profile", "work", "--credential-source", "EcsContainer"])
+    assert end.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_exported_keys_are_no_source_because_boto3_would_never_assume_the_role(machine: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        onboard.main([*JOIN, "--credential-source", "Environment"])
+    assert end.value.code == 2
+
+
+def test_failed_verification_keeps_the_files_and_says_why(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verify(*_: object) -> str:
+        raise VerificationError("the server is asleep. Wake it: make up")
+
+    monkeypatch.setattr(onboard, "verify", verify)
+    assert onboard.main(JOIN) == 1
+    assert "the files are written, but the server is asleep. Wake it: make up" in capsys.readouterr().err
+    assert (machine / "mlflow-vision.env").exists()
+
+
+def test_interruption_between_the_files_can_be_taken_back(
+    machine: Path, verified: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(machine)
+    apply = FileChange.apply
+
+    def interrupted(change: FileChange) -> None:
+        if change.path.name == "mlflow-vision.env":
+            raise KeyboardInterrupt
+        apply(change)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileChange, "apply", interrupted)
+        assert onboard.main(JOIN) == 130
+    assert onboard.main(["--team", "vision", "--undo"]) == 0
+    after = snapshot(machine)
+    del after["config.before-mlflow-tracking"]
+    assert after == before
+
+
+@pytest.mark.rehearsal
+def test_shell_loads_the_environment_file(machine: Path, verified: list[Client]) -> None:
+    onboard.main(JOIN)
+    shell = "set -a; . ./mlflow-vision.env; set +a; exec printenv MLFLOW_WORKSPACE AWS_PROFILE"
+    printed = subprocess.run(["sh", "-c", shell], cwd=machine, capture_output=True, text=True, check=True)
+    assert printed.stdout == "vision\nmlflow-vision\n"
