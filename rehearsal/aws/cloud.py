@@ -1,13 +1,10 @@
 """The AWS provider, played on an emulated account: makes what is declared, answers with what is described."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
-import pulumi_aws
-
+from rehearsal import sdk
 from rehearsal.aws import (
     autoscaling,
     certificates_dns,
@@ -38,8 +35,6 @@ HANDLERS: dict[str, Handler] = {
     **ecs.HANDLERS,
     **autoscaling.HANDLERS,
 }
-
-_SDK = threading.Lock()
 
 
 class EmulatedAws:
@@ -92,7 +87,7 @@ class EmulatedAws:
 
     def declared(self, resource: Resource) -> dict[str, Any]:
         """Return the inputs as the provider sees them: with `tagsAll`, default tags included."""
-        if not _taggable(resource.type):
+        if not sdk.taggable(resource.type):
             return resource.inputs
         return {**resource.inputs, "tagsAll": {**self._default_tags, **(resource.inputs.get("tags") or {})}}
 
@@ -145,12 +140,3 @@ class EmulatedAws:
         if kind not in HANDLERS:
             raise LookupError("no handler for this type")
         return HANDLERS[kind]
-
-
-@cache
-def _taggable(kind: str) -> bool:
-    """Tell from the SDK whether a type has `tagsAll`; `aws:ec2/vpc:Vpc` is `pulumi_aws.ec2.Vpc`."""
-    _, path, noun = kind.split(":")
-    # The SDK loads its modules lazily, and not safely from several threads.
-    with _SDK:
-        return hasattr(getattr(getattr(pulumi_aws, path.split("/")[0]), noun), "tags_all")
