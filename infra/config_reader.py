@@ -41,6 +41,11 @@ class ConfigReader:
         """Note a fault of a whole value, mended by setting it to something like the example."""
         self.refuse(key, self._config.get(key), allowed=allowed, command=f"set {key} {example}")
 
+    def refuse_shape(self, path: str, received: Any, *, allowed: str, first: str, example: str) -> None:
+        """Note a fault of what is no list or object, mended by setting the first entry of one instead."""
+        clear = f"rm --path '{path}' && pulumi config " if received is not None else ""
+        self.refuse(path, received, allowed=allowed, command=f"{clear}set --path '{first}' {example}")
+
     def refuse_unread_keys(self) -> None:
         """Note every key that was not read, with the nearest that was."""
         for key in sorted(set(self._config) - self.keys):
@@ -88,10 +93,10 @@ class ConfigReader:
 
     def listed(self, key: str, check: Check, *, allowed: str, example: str) -> tuple[str, ...]:
         """Return a list of texts, all different, that the check takes."""
-        values = self.structure(key, list)
-        if values is None:
-            self.refuse_value(
-                f"{key}", allowed=f"a list; each {allowed}", example=f"--path '{key}[0]' {example}"
+        values = self.structure(key)
+        if not isinstance(values, list):
+            self.refuse_shape(
+                key, values, allowed=f"a list; each {allowed}", first=f"{key}[0]", example=example
             )
             return ()
         for place, value in enumerate(values):
@@ -100,13 +105,13 @@ class ConfigReader:
                 self.refuse(path, value, allowed=f"{allowed}, once", command=f"set --path '{path}' {example}")
         return tuple(values)
 
-    def structure(self, key: str, kind: type) -> Any:
-        """Return the list or object that the value holds, or None when it holds none."""
+    def structure(self, key: str) -> Any:
+        """Return the list or object that the value holds; what holds none comes back as it is."""
+        value = self._raw(key)
         try:
-            value = json.loads(self._raw(key) or "")
+            return None if value is None else json.loads(value)
         except ValueError:
-            return None
-        return value if isinstance(value, kind) else None
+            return value
 
     def _raw(self, key: str) -> str | None:
         self.keys.add(key)

@@ -64,8 +64,9 @@ def settings_of_stack() -> Settings:
     try:
         return read_settings(ConfigReader(config))
     except WrongSettingsError as error:
-        print(f"{len(error.faults)} wrong in the settings of stack {pulumi.get_stack()}:", file=sys.stderr)
-        print(error, file=sys.stderr)
+        print(
+            f"Wrong settings of stack {pulumi.get_stack()} ({len(error.faults)}):\n{error}", file=sys.stderr
+        )
         sys.exit(WRONG_SETTINGS)
 
 

@@ -41,12 +41,14 @@ class Team:
 
 def read_teams(config: ConfigReader) -> dict[str, Team]:
     """Return the teams by name, in alphabetical order."""
-    teams = config.structure(KEY, dict)
-    if not teams:
-        config.refuse_value(
+    teams = config.structure(KEY)
+    if not isinstance(teams, dict) or not teams:
+        config.refuse_shape(
             KEY,
+            teams,
             allowed="an object with at least one team: {<team>: {writers: [...], readers: [...]}}",
-            example=_set("vision.writers[0]"),
+            first=f"{KEY}.vision.writers[0]",
+            example=EXAMPLE_PRINCIPAL,
         )
         return {}
     return {name: _read_team(config, name, teams[name]) for name in sorted(teams)}
@@ -62,11 +64,12 @@ def _read_team(config: ConfigReader, name: str, fields: Any) -> Team:
             command=f"rm --path '{path}'",
         )
     if not isinstance(fields, dict):
-        config.refuse(
+        config.refuse_shape(
             path,
             fields,
             allowed="an object with writers and, optionally, readers",
-            command=f"set {_set(f'{name}.writers[0]')}",
+            first=f"{path}.writers[0]",
+            example=EXAMPLE_PRINCIPAL,
         )
         return Team(writers=(), readers=())
     for field in sorted(set(fields) - set(FIELDS)):
@@ -77,31 +80,28 @@ def _read_team(config: ConfigReader, name: str, fields: Any) -> Team:
             command=f"rm --path '{path}.{field}'",
         )
     return Team(
-        writers=_principals(config, f"{name}.writers", fields.get("writers"), at_least=1),
-        readers=_principals(config, f"{name}.readers", fields.get("readers", []), at_least=0),
+        writers=_principals(config, f"{path}.writers", fields.get("writers"), at_least=1),
+        readers=_principals(config, f"{path}.readers", fields.get("readers", []), at_least=0),
     )
 
 
 def _principals(config: ConfigReader, path: str, values: Any, *, at_least: int) -> tuple[str, ...]:
     if not isinstance(values, list) or len(values) < at_least:
-        config.refuse(
-            f"{KEY}.{path}",
+        config.refuse_shape(
+            path,
             values,
             allowed=f"a list{' of one or more' if at_least else ''}; each {ALLOWED_PRINCIPAL}",
-            command=f"set {_set(f'{path}[0]')}",
+            first=f"{path}[0]",
+            example=EXAMPLE_PRINCIPAL,
         )
         return ()
     for place, value in enumerate(values):
         # `pulumi config set --path` makes a number of an account id.
         if isinstance(value, bool) or not PRINCIPAL.fullmatch(str(value)):
             config.refuse(
-                f"{KEY}.{path}[{place}]",
+                f"{path}[{place}]",
                 value,
                 allowed=ALLOWED_PRINCIPAL,
-                command=f"set {_set(f'{path}[{place}]')}",
+                command=f"set --path '{path}[{place}]' {EXAMPLE_PRINCIPAL}",
             )
     return tuple(dict.fromkeys(map(str, values)))
-
-
-def _set(path: str) -> str:
-    return f"--path '{KEY}.{path}' {EXAMPLE_PRINCIPAL}"

@@ -1,0 +1,122 @@
+"""A stack on paper: what the program declares, recorded, with invented answers where AWS would give some."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.deployment import Deployment, Resource
+from rehearsal.engine import deploy
+from rehearsal.project import Project
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "111122223333"
+REGION = "eu-west-1"
+STACK = "paper"
+WRITER = f"arn:aws:iam::{ACCOUNT}:role/vision"
+READER = "444455556666"
+CONFIG = {
+    "aws:region": REGION,
+    "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mlflow-tracking:1",
+    "domain": "MLflow.example.com",
+    "hostedZoneId": "Z0123456789",
+    "teams": {"vision": {"writers": [WRITER], "readers": [READER]}, "speech": {"writers": [WRITER]}},
+}
+SERVICES = {"lb": "elasticloadbalancing", "cloudwatch": "logs"}
+
+
+class PaperCloud:
+    """Gives each resource an id, a name and an ARN, and the few other things that the program reads."""
+
+    def configure(self, settings: dict[str, str]) -> None:
+        assert settings["region"] == REGION
+
+    def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
+        service, kind = resource.type.split(":")[1].split("/")
+        name = str(resource.inputs.get("name") or f"{resource.name}-1a2b3c4")
+        arn = f"arn:aws:{SERVICES.get(service, service)}:{REGION}:{ACCOUNT}:{kind}/{name}"
+        return f"{name}-id", {
+            "name": name,
+            "arn": f"arn:aws:s3:::{name}" if kind == "bucket" else arn,
+            "bucket": name,
+            "arnSuffix": f"{kind}/{name}",
+            "dnsName": "Internal-Front-Door.elb.amazonaws.com",
+            "zoneId": "ZELB",
+            "address": "database.example",
+            "resourceId": "db-RESOURCE",
+            "masterUserSecrets": [{"secretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:master"}],
+            "domainValidationOptions": [
+                {
+                    "resourceRecordName": "_proof",
+                    "resourceRecordType": "CNAME",
+                    "resourceRecordValue": "proof",
+                }
+            ],
+            "fqdn": "_proof.example.com",
+            **resource.inputs,
+        }
+
+    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        assert token == "aws:index/getAvailabilityZones:getAvailabilityZones"
+        return {"names": [f"{REGION}a", f"{REGION}b", f"{REGION}c"]}
+
+
+def declare(config: dict[str, Any], *, dry_run: bool = False) -> Deployment:
+    return deploy(Project(ROOT), STACK, config, cloud=PaperCloud(), dry_run=dry_run, log=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return Project(ROOT)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Deployment:
+    """The example of a stack to keep: TLS by a hosted zone, a NAT gateway."""
+    return declare(CONFIG)
+
+
+@pytest.fixture(scope="session")
+def previewed() -> Deployment:
+    return declare(CONFIG, dry_run=True)
+
+
+@pytest.fixture(scope="session")
+def cheap_stack() -> Deployment:
+    """Disposable, tasks with public addresses, a certificate of one's own, a second network of callers."""
+    return declare(
+        {
+            **CONFIG,
+            "disposable": True,
+            "egress": "public-ip",
+            "hostedZoneId": "",
+            "certificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/mine",
+            "allowedCidrs": ["10.8.0.0/16"],
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def plain_stack() -> Deployment:
+    return declare({**CONFIG, "plainHttp": True, "domain": "", "hostedZoneId": ""})
+
+
+@pytest.fixture(scope="session")
+def containers() -> Callable[[Deployment], dict[str, dict[str, Any]]]:
+    """Return the containers of a deployment's task definition, by name."""
+
+    def read(deployment: Deployment) -> dict[str, dict[str, Any]]:
+        text = deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
+        return {container["name"]: container for container in json.loads(text)}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def text_config(project: Project) -> dict[str, str]:
+    """A sound config, as Pulumi hands it to the program, under the names that the settings use."""
+    merged, _ = project.settings(STACK, CONFIG)
+    own = {key.removeprefix(f"{project.name}:"): value for key, value in merged.items()}
+    return {key: value for key, value in own.items() if ":" not in key or key == "aws:region"}

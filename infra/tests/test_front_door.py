@@ -1,0 +1,115 @@
+import pytest
+
+from front_door import allowed_hosts, allowed_origins
+from rehearsal.deployment import Deployment
+
+LISTENER = "aws:lb/listener:Listener"
+CERTIFICATE = "aws:acm/certificate:Certificate"
+
+
+def test_tls_names_the_domain_only() -> None:
+    assert allowed_hosts("m.example.com", plain_http=False) == ["m.example.com", "m.example.com:*"]
+    assert allowed_origins("m.example.com", plain_http=False) == [
+        "https://m.example.com",
+        "https://m.example.com:8443",
+    ]
+
+
+def test_origins_hold_no_pattern() -> None:
+    """Flask-CORS would take `https://m.example.com:*` for https://m.example.com.evil.example too."""
+    for plain_http in (True, False):
+        assert not any("*" in origin for origin in allowed_origins("m.example.com", plain_http=plain_http))
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize(
+    ("host", "accepted"),
+    [
+        ("m.example.com", True),
+        ("m.example.com:443", True),
+        ("m.example.com:8443", True),
+        ("m.example.com.evil.example", False),
+        ("evil-m.example.com", False),
+        ("localhost", False),
+        ("10.42.64.7:5000", False),
+    ],
+)
+def test_mlflow_takes_the_hosts_as_meant(host: str, accepted: bool) -> None:  # noqa: FBT001
+    from mlflow.server.security_utils import is_allowed_host_header  # noqa: PLC0415 - takes seconds
+
+    assert is_allowed_host_header(allowed_hosts("m.example.com", plain_http=False), host) is accepted
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize(
+    ("origin", "accepted"),
+    [
+        ("https://m.example.com", True),
+        ("https://m.example.com:8443", True),
+        ("http://m.example.com", False),
+        ("https://m.example.com.evil.example", False),
+        ("https://m.example.com:8443.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_mlflow_takes_the_origins_as_meant(origin: str, accepted: bool) -> None:  # noqa: FBT001
+    from mlflow.server.security_utils import should_block_cors_request  # noqa: PLC0415 - takes seconds
+
+    origins = allowed_origins("m.example.com", plain_http=False)
+    assert should_block_cors_request(origin, "POST", origins) is not accepted
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("mode", ["stack", "cheap_stack", "plain_stack"])
+def test_load_balancer_is_private_and_strict(mode: str, request: pytest.FixtureRequest) -> None:
+    stack = request.getfixturevalue(mode)
+    inputs = stack.one("aws:lb/loadBalancer:LoadBalancer").inputs
+    private = {r.id for r in stack.of_type("aws:ec2/subnet:Subnet") if "-private-" in r.name}
+    assert inputs["internal"] is True
+    assert set(inputs["subnets"]) == private
+    assert inputs["dropInvalidHeaderFields"] is True
+    assert inputs["desyncMitigationMode"] == "defensive"
+    assert inputs["enableDeletionProtection"] is (mode != "cheap_stack")
+
+
+@pytest.mark.rehearsal
+def test_tls_is_modern_and_http_only_points_to_it(stack: Deployment) -> None:
+    listeners = {listener.inputs["port"]: listener.inputs for listener in stack.of_type(LISTENER)}
+    assert set(listeners) == {80, 443}
+    assert listeners[443]["sslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    (action,) = listeners[80]["defaultActions"]
+    assert action["redirect"] == {"protocol": "HTTPS", "port": "443", "statusCode": "HTTP_301"}
+
+
+@pytest.mark.rehearsal
+def test_hosted_zone_gives_the_certificate_and_the_name(stack: Deployment) -> None:
+    assert stack.one(CERTIFICATE).inputs["domainName"] == "mlflow.example.com"
+    records = {record.inputs["type"]: record.inputs for record in stack.of_type("aws:route53/record:Record")}
+    assert set(records) == {"A", "CNAME"}
+    assert records["A"]["name"] == "mlflow.example.com"
+    assert stack.outputs["trackingUri"] == "https://mlflow.example.com"
+
+
+@pytest.mark.rehearsal
+def test_given_certificate_is_used_and_the_record_is_left_to_its_owner(cheap_stack: Deployment) -> None:
+    assert not cheap_stack.of_type(CERTIFICATE)
+    assert not cheap_stack.of_type("aws:route53/record:Record")
+    certificates = [
+        r.inputs["certificateArn"] for r in cheap_stack.of_type(LISTENER) if r.inputs["port"] == 443
+    ]
+    assert certificates == ["arn:aws:acm:eu-west-1:111122223333:certificate/mine"]
+
+
+@pytest.mark.rehearsal
+def test_allowed_networks_come_in_besides_the_vpc(cheap_stack: Deployment) -> None:
+    rules = cheap_stack.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert {rule.inputs["cidrIpv4"] for rule in rules if "cidrIpv4" in rule.inputs} == {
+        "10.42.0.0/16",
+        "10.8.0.0/16",
+    }
+
+
+@pytest.mark.rehearsal
+def test_plain_http_serves_the_vpc_under_the_load_balancers_name(plain_stack: Deployment) -> None:
+    assert [listener.inputs["port"] for listener in plain_stack.of_type(LISTENER)] == [80]
+    assert plain_stack.outputs["trackingUri"] == "http://internal-front-door.elb.amazonaws.com"

@@ -1,0 +1,146 @@
+import fnmatch
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import policies
+from policies import Document
+
+BUCKET = "arn:aws:s3:::store"
+LOGS = "arn:aws:logs:eu-west-1:111122223333:log-group:server"
+INSTANCE = "arn:aws:rds:eu-west-1:111122223333:db:one"
+SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:master"
+IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1"
+READ = {"s3:ListBucket", "s3:GetObject", "s3:GetObjectVersion"}
+WRITE = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
+GRANTS = {
+    "read": policies.read_team_artifacts(BUCKET, "vision"),
+    "write": policies.write_team_artifacts(BUCKET, "vision"),
+    "show": policies.show_artifacts(BUCKET),
+    "log in": policies.log_in_to_database(INSTANCE, "db-ONE", "mlflow"),
+    "secret": policies.read_secret(SECRET),
+    "logs": policies.write_log_streams(LOGS, "task/*"),
+    "flow logs": policies.deliver_flow_logs(LOGS),
+    "image": policies.pull_image(IMAGE),
+}
+
+
+def statements(document: Document | None) -> Iterator[dict[str, Any]]:
+    assert document is not None
+    assert document["Version"] == "2012-10-17"
+    yield from document["Statement"]
+
+
+def actions(document: Document) -> set[str]:
+    return {action for statement in statements(document) for action in statement["Action"]}
+
+
+def may(document: Document, action: str, resource: str) -> bool:
+    """Judge as IAM does, conditions apart."""
+    return any(
+        action in statement["Action"]
+        and any(fnmatch.fnmatchcase(resource, on) for on in statement["Resource"])
+        for statement in statements(document)
+    )
+
+
+def test_reader_reads_and_writer_also_writes_but_nobody_deletes() -> None:
+    assert actions(GRANTS["read"]) == READ
+    assert actions(GRANTS["write"]) == READ | WRITE
+
+
+@pytest.mark.parametrize("level", ["read", "write"])
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [
+        ("workspaces/vision/1/run/artifacts/model.pkl", True),
+        ("workspaces/vision2/1/run", False),
+        ("workspaces/speech/1/run", False),
+        ("workspaces/vision", False),
+        ("other", False),
+    ],
+)
+def test_team_reaches_its_own_prefix_only(level: str, key: str, allowed: bool) -> None:  # noqa: FBT001
+    assert may(GRANTS[level], "s3:GetObject", f"{BUCKET}/{key}") is allowed
+    assert may(GRANTS[level], "s3:PutObject", f"{BUCKET}/{key}") is (allowed and level == "write")
+
+
+@pytest.mark.parametrize(
+    ("grant", "prefix"),
+    [("read", "workspaces/vision/*"), ("write", "workspaces/vision/*"), ("show", "workspaces/*")],
+)
+def test_bucket_is_listed_below_the_prefix_only(grant: str, prefix: str) -> None:
+    listing = [one for one in statements(GRANTS[grant]) if "s3:ListBucket" in one["Action"]]
+    assert [(one["Resource"], one["Condition"]) for one in listing] == [
+        ([BUCKET], {"StringLike": {"s3:prefix": prefix}})
+    ]
+
+
+def test_server_shows_artifacts_and_changes_none() -> None:
+    assert actions(GRANTS["show"]) == {"s3:ListBucket", "s3:GetObject"}
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_database_login_names_the_instance_and_the_user(partition: str) -> None:
+    document = policies.log_in_to_database(f"arn:{partition}:rds:r:111122223333:db:one", "db-ONE", "mlflow")
+    assert may(document, "rds-db:connect", f"arn:{partition}:rds-db:r:111122223333:dbuser:db-ONE/mlflow")
+    assert not may(
+        document, "rds-db:connect", f"arn:{partition}:rds-db:r:111122223333:dbuser:db-ONE/mlflow_admin"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(GRANTS))
+def test_grants_name_actions_in_full_and_resources_where_aws_lets_them(name: str) -> None:
+    for statement in statements(GRANTS[name]):
+        assert statement["Effect"] == "Allow"
+        assert not any("*" in action for action in statement["Action"])
+        assert "*" not in statement["Resource"] or statement["Action"] == ["ecr:GetAuthorizationToken"]
+
+
+@pytest.mark.parametrize("name", sorted(GRANTS))
+def test_grants_hold_no_policy_variable(name: str) -> None:
+    assert "${" not in str(GRANTS[name])
+
+
+@pytest.mark.parametrize(
+    ("image", "arn"),
+    [
+        (IMAGE, "arn:aws:ecr:eu-west-1:111122223333:repository/mlflow-tracking"),
+        (
+            "111122223333.dkr.ecr.us-gov-west-1.amazonaws.com/a/b@sha256:00",
+            "arn:aws-us-gov:ecr:us-gov-west-1:111122223333:repository/a/b",
+        ),
+        (
+            "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/a:1",
+            "arn:aws-cn:ecr:cn-north-1:111122223333:repository/a",
+        ),
+        ("ghcr.io/team/mlflow-tracking:1", None),
+        ("mlflow-tracking:1", None),
+    ],
+)
+def test_image_names_its_repository(image: str, arn: str | None) -> None:
+    assert policies.repository_arn(image) == arn
+
+
+def test_image_from_another_registry_needs_no_grant() -> None:
+    assert policies.pull_image("ghcr.io/team/mlflow-tracking:1") is None
+
+
+def test_services_take_a_role_for_their_own_account_only() -> None:
+    (statement,) = statements(policies.trust_service("ecs-tasks.amazonaws.com", LOGS))
+    assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+def test_trust_names_exactly_the_principals() -> None:
+    (statement,) = statements(policies.trust_principals(("111122223333", "arn:aws:iam::1:role/a")))
+    assert statement["Principal"] == {"AWS": ["111122223333", "arn:aws:iam::1:role/a"]}
+    assert statement["Action"] == "sts:AssumeRole"
+
+
+def test_bucket_refuses_everybody_without_tls() -> None:
+    (statement,) = statements(policies.tls_only(BUCKET))
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Resource"] == [BUCKET, f"{BUCKET}/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
