@@ -44,8 +44,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(str(error), returncode=FAILED)
     tell(f"smoke tests of {stack.tracking_uri} as {caller}")
     config.stash[STACK] = stack
-    # Started here because importing MLflow takes them as long as it takes us.
-    config.stash[CLIENTS] = [ClientProcess(), ClientProcess()]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the other clients: they import MLflow, which takes seconds, while the first tests run."""
+    config = session.config
+    wanted = any("clients" in getattr(item, "fixturenames", ()) for item in session.items)
+    config.stash[CLIENTS] = [ClientProcess(), ClientProcess()] if wanted else []
     for client in config.stash[CLIENTS]:
         config.add_cleanup(client.stop)
 

@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from scripts.tests.stand_in import Laptop, StandIn, stand_in
 
 OUTPUTS = {
     "trackingUri": "https://mlflow.example.com",
@@ -50,3 +52,14 @@ def outputs(machine: Path) -> Callable[..., str]:
         return text
 
     return change
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with stand_in(tmp_path_factory.mktemp("stand-in")) as running:
+        yield running
+
+
+@pytest.fixture
+def laptop(stack: StandIn, tmp_path: Path) -> Laptop:
+    return Laptop(stack, tmp_path)

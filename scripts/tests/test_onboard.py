@@ -265,11 +265,3 @@ def test_interruption_between_the_files_can_be_taken_back(
     after = snapshot(machine)
     del after["config.before-mlflow-tracking"]
     assert after == before
-
-
-@pytest.mark.rehearsal
-def test_shell_loads_the_environment_file(machine: Path, verified: list[Client]) -> None:
-    onboard.main(JOIN)
-    shell = "set -a; . ./mlflow-vision.env; set +a; exec printenv MLFLOW_WORKSPACE AWS_PROFILE"
-    printed = subprocess.run(["sh", "-c", shell], cwd=machine, capture_output=True, text=True, check=True)
-    assert printed.stdout == "vision\nmlflow-vision\n"

@@ -1,0 +1,99 @@
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import policies
+from rehearsal.processes import free_port
+from scripts.tests.stand_in import BUCKET, PROJECT, Laptop, StandIn
+
+pytestmark = pytest.mark.rehearsal
+
+NO_WRITING = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+
+
+def test_hello_run_is_logged_with_the_role_and_its_artifact_lies_in_s3(
+    stack: StandIn, laptop: Laptop
+) -> None:
+    code, said = laptop.onboard()
+    assert code == 0, said
+    assert "assumed-role/vision-writer/mlflow-" in said
+    seen = re.search(rf"see it: {stack.tracking_uri}/#/experiments/(\d+)/runs/(\w+)\?workspace=vision", said)
+    assert seen, said
+    key = f"workspaces/vision/{seen[1]}/{seen[2]}/artifacts/hello.txt"
+    assert b"straight to S3" in stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+
+def test_reader_joins_with_reading_alone(stack: StandIn, laptop: Laptop) -> None:
+    code, said = laptop.onboard("--access", "reader")
+    assert code == 0, said
+    assert "assumed-role/vision-reader/" in said
+
+
+def test_somebody_of_another_team_is_told_who_must_let_them_in(stack: StandIn, laptop: Laptop) -> None:
+    code, said = laptop.onboard(person="grace")
+    assert code == 1, said
+    assert re.search(r"user/grace may not assume arn:\S+:role/vision-writer\. Ask", said), said
+
+
+def test_keys_that_aws_does_not_know_are_told(stack: StandIn, laptop: Laptop) -> None:
+    keys = laptop.folder / "credentials"
+    keys.write_text("[stale]\naws_access_key_id = AKIASTALE00000000000\naws_secret_access_key = stale\n")
+    laptop.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(keys)
+    code, said = laptop.onboard(person="stale")
+    assert code == 1, said
+    assert "AWS does not know the credentials of profile stale" in said
+
+
+def test_denied_upload_names_the_role_and_the_prefix(stack: StandIn, laptop: Laptop) -> None:
+    with stack.rights("vision-writer", policies.document(NO_WRITING)):
+        code, said = laptop.onboard()
+    assert code == 1, said
+    assert f"role/vision-writer what a writer needs under s3://{BUCKET}/workspaces/vision" in said
+
+
+def test_outputs_of_another_stack_are_noticed_before_an_artifact_is_written(
+    stack: StandIn, laptop: Laptop
+) -> None:
+    laptop.outputs.write_text(json.dumps(stack.outputs).replace(BUCKET, "another-bucket"))
+    code, said = laptop.onboard()
+    assert code == 1, said
+    assert "the stack's outputs say s3://another-bucket/workspaces/vision" in said
+
+
+def test_workspace_that_the_server_does_not_have_is_told(stack: StandIn, laptop: Laptop) -> None:
+    laptop.outputs.write_text(
+        json.dumps(stack.outputs).replace('"vision"', '"optics"').replace("s/vision", "s/optics")
+    )
+    code, said = laptop.onboard("--team", "optics")
+    assert code == 1, said
+    assert "the server refused workspace optics" in said
+
+
+def test_ctrl_c_while_waiting_for_the_server_can_be_taken_back(stack: StandIn, laptop: Laptop) -> None:
+    silent = f"http://127.0.0.1:{free_port()}"
+    with laptop.start(*laptop.onboarding("--tracking-uri", silent), PYTHONUNBUFFERED="1") as child:
+        said = next(line for line in child.stdout or () if "waiting for the server" in line)
+        assert "Connection refused" in said
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=30) == 130
+    assert (laptop.folder / "vision.env").exists()
+    env_file = laptop.folder / "vision.env"
+    assert laptop.run("scripts/onboard.py", "--undo", "--team", "vision", "--env-file", env_file)[0] == 0
+    assert not env_file.exists()
+    assert not Path(laptop.environment["AWS_CONFIG_FILE"]).exists()
+
+
+def test_shell_loads_the_environment_file(laptop: Laptop) -> None:
+    code, said = laptop.onboard()
+    assert code == 0, said
+    following = re.search(r"next: (.*)", said)
+    assert following
+    printed = subprocess.run(
+        ["sh", "-c", f"{following[1]}; exec printenv MLFLOW_WORKSPACE AWS_PROFILE"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert printed.stdout == "vision\nmlflow-vision\n"
