@@ -7,12 +7,13 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rehearsal.deployment import DeploymentError
-from rehearsal.laptop import ROOT, ClientError
+from rehearsal.laptop import ROOT
 from rehearsal.report import Report
 from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
@@ -81,7 +82,8 @@ def rehearse(*, keep: bool) -> int:
             reason = f"ended by {interrupt}" if interrupt.args else "ended"
         except DeploymentError as error:
             code, reason = error.exit_code, str(error)
-        except (ClientError, RuntimeError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence and a log
+            (FOLDER / "logs" / "rehearsal.log").write_text(traceback.format_exc())
             code, reason = FAILED, f"{type(error).__name__}: {error}"
     report = Report(
         steps=steps.finished,

@@ -1,9 +1,17 @@
 """What an AWS account holds before the stack: a hosted zone, and people whom teams will name."""
 
 import configparser
+import json
 from pathlib import Path
 
 from rehearsal.emulator import REGION, Emulator
+
+ASSUME_ROLES = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/*"}],
+    }
+)
 
 
 class Account:
@@ -28,11 +36,13 @@ class Account:
         }
 
     def add_person(self, name: str) -> str:
-        """Create an IAM user, keep its keys as the profile `name`, and return its ARN.
+        """Create an IAM user who may assume roles, keep its keys as the profile `name`, and return its ARN.
 
         Real people come by SSO, which no emulator has; the keys exist on loopback and end with the rehearsal.
+        In AWS a user whom a role of the same account trusts needs no right of its own; here it does.
         """
         arn = str(self._iam.create_user(UserName=name)["User"]["Arn"])
+        self._iam.put_user_policy(UserName=name, PolicyName="assume-roles", PolicyDocument=ASSUME_ROLES)
         key = self._iam.create_access_key(UserName=name)["AccessKey"]
         profiles = configparser.ConfigParser()
         profiles.read(self._credentials)

@@ -3,6 +3,7 @@
 import json
 import secrets
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -12,23 +13,57 @@ from rehearsal.emulator import REGION, Emulator
 
 SESSION_SECONDS = 3600
 SESSION_NAME = "rehearsed-task"
+ECS = "ecs-tasks.amazonaws.com"
 # Fargate's agent hands out new keys well before the old ones end.
 RENEW_BEFORE = timedelta(minutes=15)
 
 
-def assume(emulator: Emulator, role_arn: str, session: str) -> dict[str, str]:
-    """Assume a service's role and return boto3 credential arguments.
+class TrustError(RuntimeError):
+    """A role's trust policy does not let ECS take it."""
 
-    The account's root does it, since ECS itself is not there to be the principal; the role's rights hold.
+
+def assume(emulator: Emulator, role_arn: str) -> dict[str, str]:
+    """Take a role as ECS does and return boto3 credential arguments.
+
+    The emulator has no ECS that could: the trust policy is held against what ECS presents, then, for the
+    moment of taking it, the account's root is let in too. The role's rights are what they are.
+
+    Raises:
+        TrustError: ECS would be refused.
     """
-    answer = emulator.client("sts").assume_role(
-        RoleArn=role_arn, RoleSessionName=session, DurationSeconds=SESSION_SECONDS
-    )["Credentials"]
+    iam = emulator.client("iam")
+    name = role_arn.rsplit("/", 1)[-1]
+    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    account = role_arn.split(":")[4]
+    if not any(_lets_ecs_in(statement, account) for statement in trust["Statement"]):
+        raise TrustError(f"{role_arn} does not trust {ECS} for account {account}: {json.dumps(trust)}")
+    root = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    opened = {**trust, "Statement": [*trust["Statement"], root]}
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
+    try:
+        answer = emulator.client("sts").assume_role(
+            RoleArn=role_arn, RoleSessionName=SESSION_NAME, DurationSeconds=SESSION_SECONDS
+        )["Credentials"]
+    finally:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     return {
         "aws_access_key_id": answer["AccessKeyId"],
         "aws_secret_access_key": answer["SecretAccessKey"],
         "aws_session_token": answer["SessionToken"],
     }
+
+
+def _lets_ecs_in(statement: Mapping[str, Any], account: str) -> bool:
+    return (
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": ECS}
+        and statement["Action"] == "sts:AssumeRole"
+        and statement.get("Condition", {}) in ({}, {"StringEquals": {"aws:SourceAccount": account}})
+    )
 
 
 class TaskRole:
@@ -87,7 +122,7 @@ class TaskRole:
     def _credentials(self) -> dict[str, Any]:
         with self._lock:
             if self._current is None or datetime.now(UTC) > self._expires - RENEW_BEFORE:
-                self._current = assume(self._emulator, self._role_arn, SESSION_NAME)
+                self._current = assume(self._emulator, self._role_arn)
                 self._issued[self._current["aws_access_key_id"]] = self._current
                 self._expires = datetime.now(UTC) + timedelta(seconds=SESSION_SECONDS)
             return {

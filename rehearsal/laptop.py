@@ -72,7 +72,17 @@ class Laptop:
         results = self._work / "smoke.xml"
         try:
             self._run(
-                ["-m", "pytest", "smoke_tests", "-q", "-p", "no:cacheprovider", "--junitxml", str(results)],
+                [
+                    "-m",
+                    "pytest",
+                    "smoke_tests",
+                    "-v",
+                    "--no-header",
+                    "-p",
+                    "no:cacheprovider",
+                    "--junitxml",
+                    str(results),
+                ],
                 {"SMOKE_OTHER_TEAM": other_team},
             )
         finally:

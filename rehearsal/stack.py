@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from rehearsal.account import Account
-from rehearsal.aws.cloud import BESIDE_THE_EMULATOR, AwsCloud
+from rehearsal.aws.beside import BESIDE_THE_EMULATOR
+from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.credentials import TaskRole
 from rehearsal.database import DatabaseFront
@@ -21,6 +22,7 @@ from rehearsal.load_balancer import LoadBalancer
 from rehearsal.postgres import Postgres
 from rehearsal.processes import free_port
 from rehearsal.project import Project
+from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
 from rehearsal.steps import Steps
 from rehearsal.task import Task, interpreter_path
@@ -31,6 +33,7 @@ TEAM, OTHER_TEAM = "vision", "speech"
 # Ada joins the vision team in the rehearsal, Grace is the speech team's.
 PERSON, OTHER_PERSON = "ada", "grace"
 NEVER_REHEARSED = (
+    "ECS taking the task's roles: their trust policies are read, then the account's root takes them",
     "Pulumi's own engine and AWS provider: diff, replace, destroy, state, refresh",
     "network paths: security groups, routes, NAT and subnets are created, not enforced",
     "AWS itself: quotas, eventual consistency, prices, and rights that the emulator judges otherwise",
@@ -87,7 +90,9 @@ class RehearsedStack:
             postgres = self._stack.enter_context(Postgres())
         self.deployment = self._deploy(emulator, config)
         with step("RDS login in front of Postgres"):
-            role = self._stack.enter_context(TaskRole(emulator, self._task_role_arn(emulator)))
+            role = self._stack.enter_context(
+                TaskRole(emulator, self._task_definition(emulator)["taskRoleArn"])
+            )
             self._stack.enter_context(self._database_front(emulator, authority, postgres, role))
         with step("tasks of the registered definition"):
             target = self._start_task(emulator, authority, role)
@@ -124,70 +129,58 @@ class RehearsedStack:
 
     def _deploy(self, emulator: Emulator, config: dict[str, Any]) -> Deployment:
         project = Project(ROOT)
-        cloud = AwsCloud(emulator)
+        cloud = EmulatedAws(emulator.client)
         with self._steps.step("preview of the Pulumi program"):
             preview = deploy(project, STACK, config, cloud=cloud, dry_run=True, log=self._steps.say)
         with self._steps.step("up"):
             deployment = deploy(project, STACK, config, cloud=cloud, log=self._steps.say)
         with self._steps.step("declared against created"):
-            check(preview, deployment)
+            check(preview, deployment, cloud)
         self.not_rehearsed += [f"{what}: {why}" for what, why in BESIDE_THE_EMULATOR.items()]
         return deployment
 
-    def _described_database(self, emulator: Emulator) -> dict[str, Any]:
-        (database,) = emulator.client("rds").describe_db_instances()["DBInstances"]
-        return dict(database)
+    def _made(self, kind: str) -> dict[str, Any]:
+        """Return what AWS described of the stack's only resource of a type."""
+        if self.deployment is None:
+            raise RuntimeError("nothing is deployed yet")
+        return self.deployment.one(kind).outputs
 
-    def _definition_arn(self, emulator: Emulator) -> str:
-        """Return the task definition that the created service runs."""
-        ecs = emulator.client("ecs")
-        (cluster,) = ecs.list_clusters()["clusterArns"]
-        (service,) = ecs.list_services(cluster=cluster)["serviceArns"]
-        return str(
-            ecs.describe_services(cluster=cluster, services=[service])["services"][0]["taskDefinition"]
-        )
-
-    def _task_role_arn(self, emulator: Emulator) -> str:
+    def _task_definition(self, emulator: Emulator) -> dict[str, Any]:
+        """Describe the task definition that the created service runs."""
         described = emulator.client("ecs").describe_task_definition(
-            taskDefinition=self._definition_arn(emulator)
+            taskDefinition=self._made("aws:ecs/service:Service")["taskDefinition"]
         )
-        return str(described["taskDefinition"]["taskRoleArn"])
+        return dict(described["taskDefinition"])
 
     def _database_front(
         self, emulator: Emulator, authority: CertificateAuthority, postgres: Postgres, role: TaskRole
     ) -> DatabaseFront:
-        database = self._described_database(emulator)
-        host, port = database["Endpoint"]["Address"], int(database["Endpoint"]["Port"])
+        instance = self._made("aws:rds/instance:Instance")
+        host, port = instance["address"], int(instance["port"])
         secret = emulator.client("secretsmanager").get_secret_value(
-            SecretId=database["MasterUserSecret"]["SecretArn"]
+            SecretId=instance["masterUserSecrets"][0]["secretArn"]
         )
-        (group,) = database["DBParameterGroups"]
-        parameters = {
-            p["ParameterName"]: p.get("ParameterValue")
-            for p in emulator.client("rds").describe_db_parameters(
-                DBParameterGroupName=group["DBParameterGroupName"]
-            )["Parameters"]
-        }
-        resource_id = database["DbiResourceId"]
+        parameters = self._made("aws:rds/parameterGroup:ParameterGroup")["parameters"]
         self._steps.say(f"{host}:{port}")
-        return DatabaseFront(
-            postgres,
+        login = RdsLogin(
+            postgres=postgres,
             address=DatabaseAddress(host=host, port=port, region=REGION),
-            certificate=authority.issue("database", host),
             master_password=json.loads(secret["SecretString"])["password"],
             secret_of=role.secret_of,
             authorize=lambda _, user: (
-                bool(database["IAMDatabaseAuthenticationEnabled"]) and role.may_connect(resource_id, user)
+                bool(instance["iamDatabaseAuthenticationEnabled"])
+                and role.may_connect(instance["resourceId"], user)
             ),
-            force_ssl=parameters.get("rds.force_ssl") == "1",
+            force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
+        return DatabaseFront(login, authority.issue("database", host))
 
     def _start_task(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> str:
         """Start prepare and the tracking server; return where the server listens."""
         port = free_port()
         task = Task(
             emulator,
-            self._definition_arn(emulator),
+            self._task_definition(emulator),
             image_environment={
                 "PATH": interpreter_path(ROOT / ".venv"),
                 "PYTHONPATH": str(ROOT / "server"),
@@ -209,8 +202,8 @@ class RehearsedStack:
         return f"127.0.0.1:{port}"
 
     def _open_front_door(self, emulator: Emulator, authority: CertificateAuthority, target: str) -> None:
-        (described,) = emulator.client("elbv2").describe_load_balancers()["LoadBalancers"]
-        front = self._stack.enter_context(LoadBalancer(emulator, authority, described["LoadBalancerArn"]))
+        arn = self._made("aws:lb/loadBalancer:LoadBalancer")["arn"]
+        front = self._stack.enter_context(LoadBalancer(emulator, authority, arn))
         front.register(target)
         self.tracking_uri = f"https://{DOMAIN}:{front.ports[443]}"
         self._steps.say(self.tracking_uri)

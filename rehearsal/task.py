@@ -45,7 +45,7 @@ class Task:
     def __init__(  # noqa: D417
         self,
         emulator: Emulator,
-        definition_arn: str,
+        definition: Mapping[str, Any],
         *,
         image_environment: Mapping[str, str],
         role: TaskRole,
@@ -53,16 +53,15 @@ class Task:
         folder: Path,
         say: Callable[[str], None],
     ) -> None:
-        """Read the definition back from ECS.
+        """Refuse what cannot be started, before anything is.
 
         Args:
+            definition: as ECS describes it, never as it was declared.
             image_environment: what the image's own ENV lines would give, and where AWS is.
             folder: the working directory of the containers.
         """
         self._emulator = emulator
-        self._definition = emulator.client("ecs").describe_task_definition(taskDefinition=definition_arn)[
-            "taskDefinition"
-        ]
+        self._definition = definition
         self._base = dict(image_environment) | role.environment
         self._logs = logs
         self._folder = folder
@@ -166,7 +165,7 @@ class Task:
         secret_arn, json_key = ":".join(parts[:7]), [*parts[7:], ""][0]
         if any(parts[8:]):
             raise TaskError(f"secret reference {reference}: stages and versions are not rehearsed")
-        execution_role = assume(self._emulator, self._definition["executionRoleArn"], "ecs-agent")
+        execution_role = assume(self._emulator, self._definition["executionRoleArn"])
         value = self._emulator.client("secretsmanager", **execution_role).get_secret_value(
             SecretId=secret_arn
         )
