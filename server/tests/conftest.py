@@ -1,0 +1,169 @@
+"""What surrounds the server in AWS, for its tests: a task role, a bucket, and Postgres behind RDS's login."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2 import sql
+from rehearsal.certificates import CertificateAuthority
+from rehearsal.credentials import TaskRole
+from rehearsal.database import DatabaseFront
+from rehearsal.emulator import ACCOUNT_ID, REGION, Emulator
+from rehearsal.postgres import DATABASE, MASTER, Postgres
+from rehearsal.processes import Process, free_port
+from rehearsal.rds_login import RdsLogin
+from rehearsal.rds_token import DatabaseAddress
+
+BUCKET = "mlflow-tracking-test"
+RESOURCE_ID = "db-TEST"
+MASTER_PASSWORD = "%:@/ and 'quotes'"
+SERVER_FOLDER = Path(__file__).parent.parent
+PREPARE_SECONDS = 90
+TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+RIGHTS = [
+    {
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": f"arn:aws:s3:::{BUCKET}",
+        "Condition": {"StringLike": {"s3:prefix": "workspaces/*"}},
+    },
+    {
+        "Effect": "Allow",
+        "Action": "rds-db:connect",
+        "Resource": f"arn:aws:rds-db:{REGION}:{ACCOUNT_ID}:dbuser:{RESOURCE_ID}/mlflow",
+    },
+]
+
+
+class World:
+    """Starts the programs of this package as ECS would, in an environment that inherits nothing.
+
+    Attributes:
+        login: of the database; `refusals` says why it refused.
+    """
+
+    def __init__(self, folder: Path, emulator: Emulator, role: TaskRole, postgres: Postgres, login: RdsLogin) -> None:
+        self.folder = folder
+        self.emulator = emulator
+        self.postgres = postgres
+        self.login = login
+        self._role = role
+        self._count = 0
+
+    def environment(self, database: str = DATABASE, **changes: str) -> dict[str, str]:
+        """Return what the server's container sees, changed by `changes`; an empty text removes the name."""
+        environment = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+            "PYTHONPATH": str(SERVER_FOLDER),
+            "HOME": str(self.folder),
+            "AWS_ENDPOINT_URL": self.emulator.url,
+            "AWS_CA_BUNDLE": str(self.emulator.ca_bundle),
+            "AWS_REGION": REGION,
+            "PGHOST": self.login.address.host,
+            "PGPORT": str(self.login.address.port),
+            "PGDATABASE": database,
+            "PGUSER": "mlflow",
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": str(self.emulator.ca_bundle),
+            "ARTIFACT_ROOT": f"s3://{BUCKET}",
+            "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com,mlflow.example.com:*",
+            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
+            "MLFLOW_HOST": "127.0.0.1",
+            "MLFLOW_PORT": str(free_port()),
+            **self._role.environment,
+        } | changes
+        return {name: value for name, value in environment.items() if value}
+
+    def preparation(self, database: str = DATABASE, **changes: str) -> dict[str, str]:
+        """Return what the container that prepares the database sees."""
+        of_the_server = ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS")
+        return {
+            name: value
+            for name, value in self.environment(
+                database,
+                **{
+                    "WORKSPACES": "vision,speech",
+                    "DATABASE_MASTER_USERNAME": MASTER,
+                    "DATABASE_MASTER_PASSWORD": MASTER_PASSWORD,
+                }
+                | changes,
+            ).items()
+            if name not in of_the_server
+        }
+
+    def start(self, module: str, environment: dict[str, str]) -> Process:
+        """Make a process of one program, not yet started; its log is its own."""
+        self._count += 1
+        return Process(
+            module,
+            [sys.executable, "-m", module],
+            environment=environment,
+            log=self.folder / f"{self._count}-{module}.log",
+            cwd=self.folder,
+        )
+
+    def prepare(self, environment: dict[str, str]) -> tuple[int, str]:
+        """Prepare the database; return the exit code and all that was said."""
+        with self.start("tracking_server.prepare", environment) as process:
+            code = process.wait(PREPARE_SECONDS)
+        return code, process.log.read_text()
+
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Create another database like the one RDS made."""
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(MASTER), sql.Identifier(template)
+        )
+        with closing(self.postgres.connect(database="postgres")) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+        return name
+
+    def rows(self, statement: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
+        """Run a statement as Postgres's superuser and return its rows."""
+        with closing(self.postgres.connect(database=database)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            connection.commit()
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    authority = CertificateAuthority(folder)
+    address = DatabaseAddress(host="localhost", port=free_port(), region=REGION)
+    with ExitStack() as stack:
+        postgres = stack.enter_context(Postgres())
+        emulator = stack.enter_context(Emulator(folder, authority))
+        emulator.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        iam = emulator.client("iam")
+        arn = iam.create_role(
+            RoleName="task", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+        )["Role"]["Arn"]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": RIGHTS})
+        iam.put_role_policy(RoleName="task", PolicyName="rights", PolicyDocument=policy)
+        role = stack.enter_context(TaskRole(emulator, arn))
+        login = RdsLogin(
+            postgres=postgres,
+            address=address,
+            master_password=MASTER_PASSWORD,
+            secret_of=role.secret_of,
+            authorize=lambda _key, user: role.may_connect(RESOURCE_ID, user),
+        )
+        stack.enter_context(DatabaseFront(login, authority.issue("database", "localhost")))
+        yield World(folder, emulator, role, postgres, login)
+
+
+@pytest.fixture(scope="session")
+def prepared(world: World) -> str:
+    """What was said when the database was prepared for the first time."""
+    code, said = world.prepare(world.preparation())
+    assert code == 0, (said, world.login.refusals)
+    return said

@@ -1,0 +1,83 @@
+"""The way into Postgres: libpq reads the environment; the password is a new IAM token each time."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import boto3
+import psycopg2
+import sqlalchemy.exc
+from botocore.exceptions import BotoCoreError
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from tracking_server.errors import DatabaseError
+from tracking_server.settings import Backend
+
+# Nothing of it is a secret or can go stale, so it may stand in logs and in MLflow's caches.
+URI = "postgresql+psycopg2://"
+RETRY_SECONDS = 1.0
+# What waiting does not mend. A token may be refused for some seconds after its right was granted, so that is
+# not among them.
+FINAL = (
+    "password authentication failed",
+    "certificate verify failed",
+    "does not match host name",
+    "does not exist",
+    "no pg_hba.conf entry",
+)
+
+Connection = TypeVar("Connection")
+
+
+def log_in_by_token(backend: Backend) -> None:
+    """Give every SQLAlchemy engine of this process, MLflow's and Alembic's too, a new token at each login.
+
+    RDS looks at it only then (15 minutes long it would be good), so open connections outlive it.
+    """
+    client = boto3.client("rds", region_name=backend.region)
+
+    @event.listens_for(Engine, "do_connect")
+    def _present_token(dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        if dialect.name == "postgresql":
+            parameters["password"] = client.generate_db_auth_token(backend.host, backend.port, backend.user)
+
+
+def connect(
+    backend: Backend, open_connection: Callable[[], Connection], seconds: float, say: Callable[[str], None]
+) -> Connection:
+    """Open a connection, and try again while a database that starts or fails over may still come.
+
+    Args:
+        backend: where it is, for the message.
+        open_connection: raises what psycopg2, SQLAlchemy or botocore raise.
+        seconds: how long to try.
+        say: told the reason when it changes.
+
+    Raises:
+        DatabaseError: with the last reason.
+    """
+    deadline = time.monotonic() + seconds
+    where = f"the database at {backend.host}:{backend.port}"
+    said = ""
+    while True:
+        try:
+            return open_connection()
+        except BotoCoreError as error:
+            raise DatabaseError(f"no AWS credentials to log in to {where} with: {error}") from None
+        except psycopg2.OperationalError as error:
+            reason = _words(error)
+        except sqlalchemy.exc.OperationalError as error:
+            reason = _words(error.orig)
+        if any(final in reason for final in FINAL):
+            raise DatabaseError(f"{where} refuses: {reason}")
+        if time.monotonic() > deadline:
+            raise DatabaseError(f"{where} did not let us in for {seconds:.0f} s: {reason}")
+        if reason != said:
+            say(f"waiting for {where}: {reason}")
+            said = reason
+        time.sleep(RETRY_SECONDS)
+
+
+def _words(error: BaseException | None) -> str:
+    return " ".join(str(error).split())

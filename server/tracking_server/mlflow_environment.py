@@ -1,0 +1,27 @@
+"""What MLflow must find in its environment before it is imported: it reads most of it only then."""
+
+from tracking_server.database import URI
+from tracking_server.settings import Backend
+
+# Requests that work at the same time, each in a thread. MLflow's log_batch holds one connection and takes a
+# second: with more threads than spare connections all of them wait for each other for 30 s and fail.
+THREADS = 10
+CONNECTIONS_KEPT = THREADS
+CONNECTIONS_MORE = THREADS
+CONNECT_SECONDS = 5
+
+
+def mlflow_environment(backend: Backend) -> dict[str, str]:
+    """Return the variables that MLflow's own command would set, and the switches of this stack."""
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": URI,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": backend.artifact_root,
+        "MLFLOW_ENABLE_WORKSPACES": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(CONNECTIONS_KEPT),
+        "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(CONNECTIONS_MORE),
+        "PGAPPNAME": "tracking-server",
+        "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
+    }

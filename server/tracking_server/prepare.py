@@ -1,0 +1,99 @@
+"""Makes the database ready before the server starts: user, tables, workspaces; checks, and never migrates.
+
+Run it as `python -m tracking_server.prepare`, as often as you like and many at once. Exit codes: 0 ready,
+1 the database or the bucket cannot be used, 2 wrong settings, 3 the tables are at another revision.
+"""
+
+import os
+import sys
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import sqlalchemy
+from psycopg2.errors import LockNotAvailable
+
+from tracking_server import artifact_root, database_user
+from tracking_server.database import URI, connect, log_in_by_token
+from tracking_server.errors import DatabaseError, StartError
+from tracking_server.mlflow_environment import mlflow_environment
+from tracking_server.settings import PreparationSettings, read_preparation
+
+# Together below the 120 s after which Fargate gives up on a container that others wait for.
+CONNECT_SECONDS = 45
+LOCK_SECONDS = 45
+# Any number, as long as every version of this program takes the same.
+LOCK = 5_000
+
+
+def main() -> int:
+    """Prepare, say each step on stdout or the one reason on stderr, and return the exit code."""
+    try:
+        settings = read_preparation(os.environ)
+        os.environ.update(mlflow_environment(settings.backend))
+        _prepare(settings)
+    except StartError as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return error.exit_code
+    _say("the database is ready")
+    return 0
+
+
+def _prepare(settings: PreparationSettings) -> None:
+    backend = settings.backend
+    artifact_root.check(backend)
+    _say(f"the artifact root {backend.artifact_root} is there")
+
+    def log_in_as_master() -> Any:
+        return psycopg2.connect(user=settings.master_username, password=settings.master_password)
+
+    # The lock lasts as long as this connection, however the process ends.
+    with closing(connect(backend, log_in_as_master, CONNECT_SECONDS, _say)) as master:
+        _lock(master)
+        if database_user.ensure(master, backend):
+            _say(f"created the database user {backend.user}")
+        _prepare_tables(settings)
+
+
+def _lock(master: Any) -> None:
+    master.autocommit = True
+    try:
+        with master.cursor() as cursor:
+            cursor.execute("SET lock_timeout = %s", (f"{LOCK_SECONDS}s",))
+            cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+    except LockNotAvailable:
+        raise DatabaseError(f"another task has been preparing the database for {LOCK_SECONDS} s") from None
+    master.autocommit = False
+
+
+def _prepare_tables(settings: PreparationSettings) -> None:
+    # MLflow reads its environment when it is imported.
+    from mlflow.entities import Workspace  # noqa: PLC0415
+    from mlflow.server import handlers  # noqa: PLC0415
+    from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
+    from tracking_server import schema  # noqa: PLC0415
+
+    backend = settings.backend
+    log_in_by_token(backend)
+    engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
+    connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
+    if not schema.is_ready(engine):
+        _say("creating MLflow's tables")
+        schema.create(engine)
+    # Makes MLflow's first experiment too, over which two servers that start at once would trip.
+    handlers.initialize_backend_stores(URI, default_artifact_root=backend.artifact_root)
+    store = SqlAlchemyStore(URI)
+    there = {workspace.name for workspace in store.list_workspaces()}
+    for name in settings.workspaces:
+        if name not in there:
+            store.create_workspace(Workspace(name=name))
+            _say(f"created the workspace {name}")
+
+
+def _say(progress: str) -> None:
+    print(f"prepare: {progress}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

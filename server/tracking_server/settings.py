@@ -1,0 +1,105 @@
+"""What the two programs are told by their environment: read once, checked as a whole, then frozen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tracking_server import variables
+from tracking_server.errors import SettingsError
+from tracking_server.variables import Variables
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Where runs and artifacts are kept.
+
+    Attributes:
+        region: of the database and the bucket.
+        host: of the database; its certificate bears this name.
+        artifact_root: `s3://bucket` or `s3://bucket/prefix`.
+    """
+
+    region: str
+    host: str
+    port: int
+    database: str
+    user: str
+    artifact_root: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What `python -m tracking_server` is told; its lists of hosts and origins MLflow reads itself."""
+
+    backend: Backend
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationSettings:
+    """What `python -m tracking_server.prepare` is told."""
+
+    backend: Backend
+    workspaces: tuple[str, ...]
+    master_username: str
+    master_password: str = field(repr=False)
+
+
+def read_server(environment: Mapping[str, str]) -> ServerSettings:
+    """Read what the server needs.
+
+    Raises:
+        SettingsError: with a line for every fault.
+    """
+    # The master's login is for the container that prepares the database, and for no other.
+    read = Variables(environment, foreign=variables.MASTER)
+    read.each("MLFLOW_SERVER_ALLOWED_HOSTS", variables.allowed_host)
+    read.each("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", variables.origin)
+    return _settings(
+        ServerSettings,
+        read,
+        backend=_backend(read),
+        host=read.one("MLFLOW_HOST", variables.address),
+        port=read.one("MLFLOW_PORT", variables.port),
+    )
+
+
+def read_preparation(environment: Mapping[str, str]) -> PreparationSettings:
+    """Read what preparing the database needs.
+
+    Raises:
+        SettingsError: with a line for every fault.
+    """
+    read = Variables(environment)
+    return _settings(
+        PreparationSettings,
+        read,
+        backend=_backend(read),
+        workspaces=read.each("WORKSPACES", variables.workspace),
+        master_username=read.one("DATABASE_MASTER_USERNAME", variables.identifier),
+        master_password=read.one("DATABASE_MASTER_PASSWORD", str),
+    )
+
+
+def _backend(read: Variables) -> Backend:
+    # The rules of libpq's own variables, which are not passed on but stay where libpq finds them.
+    read.one("PGSSLMODE", variables.sslmode)
+    read.one("PGSSLROOTCERT", variables.certificates)
+    values: dict[str, Any] = {
+        "region": read.one("AWS_REGION", variables.region),
+        "host": read.one("PGHOST", variables.host_name),
+        "port": read.one("PGPORT", variables.port),
+        "database": read.one("PGDATABASE", variables.identifier),
+        "user": read.one("PGUSER", variables.identifier),
+        "artifact_root": read.one("ARTIFACT_ROOT", variables.artifact_root),
+    }
+    return Backend(**values)
+
+
+def _settings(kind: Callable[..., Settings], read: Variables, **values: Any) -> Settings:
+    if read.faults:
+        raise SettingsError("\n".join(read.faults))
+    return kind(**values)
