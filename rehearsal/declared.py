@@ -4,7 +4,7 @@ from typing import Any
 
 from rehearsal import sdk
 from rehearsal.aws.cloud import EmulatedAws
-from rehearsal.deployment import Deployment, DeploymentError, Resource
+from rehearsal.deployment import STACK_TYPE, Deployment, DeploymentError, Resource
 from rehearsal.wire import Secret, reveal, walk
 
 # Shorter texts occur anywhere by chance.
@@ -58,6 +58,7 @@ def _shown_secrets(deployment: Deployment) -> list[str]:
     places = {"the stack's outputs": deployment.outputs} | {
         f"{resource.type} '{resource.name}'": [resource.outputs, _open_inputs(resource)]
         for resource in deployment.resources
+        if resource.type != STACK_TYPE
     }
     # Never the secret itself in the message.
     return [

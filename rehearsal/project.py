@@ -95,7 +95,7 @@ class Project:
         for key, declared in self._declared.items():
             if not self._own(key) and set(declared) != {"value"}:
                 faults.append(
-                    f"Pulumi.yaml: {key} is another namespace's and may only have 'value', has {sorted(declared)}"
+                    f"Pulumi.yaml: {key} is not its own and may only have 'value', has {sorted(declared)}"
                 )
             if declared.get("type") == "array" and "items" not in declared:
                 faults.append(f"Pulumi.yaml: {key} is an array without 'items'")

@@ -1,4 +1,4 @@
-"""What the AWS SDK for Pulumi knows of a resource type: its properties, which are required, which have tags."""
+"""What Pulumi's SDK for AWS knows of a resource type: its properties, the required ones, its tags."""
 
 import inspect
 import sys

@@ -1,4 +1,4 @@
-"""Application autoscaling, beside the emulator: AWS's API model and the emulated service are asked instead."""
+"""Application autoscaling, beside the emulator: AWS's API model and the emulated service are asked."""
 
 from typing import Any
 

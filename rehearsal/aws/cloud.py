@@ -21,6 +21,7 @@ from rehearsal.aws.account import Account, Handler
 from rehearsal.aws.comparison import EXCEPTIONS, differences
 from rehearsal.aws.functions import FUNCTIONS
 from rehearsal.aws.inputs import Inputs
+from rehearsal.aws.refusals import refuse_dangling_ids
 from rehearsal.deployment import Deployment, Resource
 
 HANDLERS: dict[str, Handler] = {
@@ -77,7 +78,9 @@ class EmulatedAws:
             raise ValueError(
                 f"explicit provider {resource.provider}: it would not be configured by the stack"
             )
-        inputs = Inputs(self.declared(resource), name=resource.name)
+        declared = self.declared(resource)
+        refuse_dangling_ids(self._account, declared)
+        inputs = Inputs(declared, name=resource.name)
         identity = self._handler(resource.type).create(self._account, inputs)
         # The provider works these out from `tagsAll`.
         inputs.ignore("tags")

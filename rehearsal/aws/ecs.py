@@ -64,7 +64,10 @@ def read_cluster(account: Account, identity: str) -> dict[str, Any]:
 
 
 def create_task_definition(account: Account, inputs: Inputs) -> str:
-    """Register a task definition; its id is its family."""
+    """Register a task definition and return its ARN.
+
+    The provider's id is the family, by which AWS describes only the newest revision of whichever stack.
+    """
     answer = account.client("ecs").register_task_definition(
         **inputs.take(TASK),
         **(
@@ -76,11 +79,11 @@ def create_task_definition(account: Account, inputs: Inputs) -> str:
         containerDefinitions=json.loads(inputs["containerDefinitions"]),
         tags=_tag_list(inputs),
     )
-    return str(answer["taskDefinition"]["family"])
+    return str(answer["taskDefinition"]["taskDefinitionArn"])
 
 
 def read_task_definition(account: Account, identity: str) -> dict[str, Any]:
-    """Describe the newest task definition of a family."""
+    """Describe a task definition."""
     answer = account.client("ecs").describe_task_definition(taskDefinition=identity, include=["TAGS"])
     task = answer["taskDefinition"]
     arn = task["taskDefinitionArn"]
@@ -98,8 +101,11 @@ def read_task_definition(account: Account, identity: str) -> dict[str, Any]:
 def create_service(account: Account, inputs: Inputs) -> str:
     """Make a service; its id is its ARN."""
     inputs.ignore("waitForSteadyState")
+    ecs = account.client("ecs")
+    # ECS refuses a definition that is not there; the emulator does not.
+    ecs.describe_task_definition(taskDefinition=inputs["taskDefinition"])
     network = inputs.block("networkConfiguration")
-    answer = account.client("ecs").create_service(
+    answer = ecs.create_service(
         serviceName=inputs.autoname(),
         cluster=inputs["cluster"],
         **inputs.take(SERVICE),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rehearsal.aws.account import Account
-from rehearsal.aws.inputs import Inputs, shown
+from rehearsal.aws.inputs import Inputs
 
 
 def availability_zones(account: Account, inputs: Inputs) -> dict[str, Any]:
@@ -22,14 +22,6 @@ def availability_zones(account: Account, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def caller_identity(account: Account, _: Inputs) -> dict[str, Any]:
-    """Say who deploys."""
-    answer = account.client("sts").get_caller_identity()
-    names = {"accountId": "Account", "arn": "Arn", "userId": "UserId", "id": "Account"}
-    return shown(answer, names)
-
-
 FUNCTIONS: dict[str, Callable[[Account, Inputs], dict[str, Any]]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
-    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
 }

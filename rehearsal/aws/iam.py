@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from rehearsal.aws.account import Account, Handler
-from rehearsal.aws.inputs import Inputs, only, shown, tag_list, tag_map
+from rehearsal.aws.inputs import Inputs, shown, tag_list, tag_map
+from rehearsal.aws.refusals import policy_document
 
 ROLE_NAME_LENGTH = 64
 ROLE = {"path": "Path", "description": "Description", "maxSessionDuration": "MaxSessionDuration"}
@@ -15,7 +16,7 @@ def create_role(account: Account, inputs: Inputs) -> str:
     name = inputs.autoname(longest=ROLE_NAME_LENGTH)
     account.client("iam").create_role(
         RoleName=name,
-        AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
+        AssumeRolePolicyDocument=policy_document(inputs["assumeRolePolicy"]),
         Tags=tag_list(inputs.get("tagsAll", {})),
         **inputs.take(ROLE),
     )
@@ -35,7 +36,9 @@ def read_role(account: Account, identity: str) -> dict[str, Any]:
 def create_role_policy(account: Account, inputs: Inputs) -> str:
     """Give a role an inline policy."""
     role, name = inputs["role"], inputs.autoname()
-    account.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=inputs["policy"])
+    account.client("iam").put_role_policy(
+        RoleName=role, PolicyName=name, PolicyDocument=policy_document(inputs["policy"])
+    )
     return f"{role}:{name}"
 
 
@@ -49,25 +52,7 @@ def read_role_policy(account: Account, identity: str) -> dict[str, Any]:
     }
 
 
-def create_role_policy_attachment(account: Account, inputs: Inputs) -> str:
-    """Give a role a managed policy."""
-    role, policy = inputs["role"], inputs["policyArn"]
-    account.client("iam").attach_role_policy(RoleName=role, PolicyArn=policy)
-    return f"{role}/{policy}"
-
-
-def read_role_policy_attachment(account: Account, identity: str) -> dict[str, Any]:
-    """Describe that a role has a managed policy."""
-    role, policy = identity.split("/", 1)
-    attached = account.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    found = only([p for p in attached if p["PolicyArn"] == policy], identity)
-    return {"role": role, "policyArn": found["PolicyArn"]}
-
-
 HANDLERS = {
     "aws:iam/role:Role": Handler(create_role, read_role),
     "aws:iam/rolePolicy:RolePolicy": Handler(create_role_policy, read_role_policy),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Handler(
-        create_role_policy_attachment, read_role_policy_attachment
-    ),
 }

@@ -120,7 +120,11 @@ def create_instance(account: Account, inputs: Inputs) -> str:
     """Make a database instance; its id is its resource id."""
     # Instructions for the instance's end, which a rehearsal does not reach.
     inputs.ignore("skipFinalSnapshot", "finalSnapshotIdentifier", "deleteAutomatedBackups")
-    instance = account.client("rds").create_db_instance(
+    rds = account.client("rds")
+    # RDS refuses a group that is not there; the emulator does not.
+    rds.describe_db_subnet_groups(DBSubnetGroupName=inputs["dbSubnetGroupName"])
+    rds.describe_db_parameter_groups(DBParameterGroupName=inputs["parameterGroupName"])
+    instance = rds.create_db_instance(
         **{"DBInstanceIdentifier": inputs.autoname("identifier"), **inputs.take(INSTANCE_AT_BIRTH)},
         Tags=tag_list(inputs.get("tagsAll", {})),
     )["DBInstance"]

@@ -4,6 +4,7 @@ from typing import Any
 
 from rehearsal.aws.account import Account, Handler
 from rehearsal.aws.inputs import Inputs, only, shown, tag_list, tag_map
+from rehearsal.aws.refusals import policy_document
 
 BUCKET_NAME_LENGTH = 63
 PUBLIC_ACCESS = {
@@ -158,7 +159,7 @@ def read_lifecycle(account: Account, identity: str) -> dict[str, Any]:
 
 def create_policy(account: Account, inputs: Inputs) -> str:
     """Set the bucket policy."""
-    account.client("s3").put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
+    account.client("s3").put_bucket_policy(Bucket=inputs["bucket"], Policy=policy_document(inputs["policy"]))
     return str(inputs["bucket"])
 
 

@@ -1,0 +1,87 @@
+"""One emulator for all tests, and the whole stack deployed into it."""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.aws.cloud import EmulatedAws
+from rehearsal.certificates import CertificateAuthority
+from rehearsal.deployment import Deployment
+from rehearsal.emulator import REGION, Emulator
+from rehearsal.engine import deploy
+from rehearsal.project import Project
+
+ROOT = Path(__file__).parents[2]
+DATABASE_PORT = 15432
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Emulator(Path(folder), CertificateAuthority(Path(folder))) as emulator,
+    ):
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def cloud(emulator: Emulator) -> EmulatedAws:
+    return EmulatedAws(emulator.client)
+
+
+@pytest.fixture(scope="session")
+def stack_config(emulator: Emulator) -> Callable[..., dict[str, Any]]:
+    """Return the config of a stack that the emulated account can hold, with the given keys changed."""
+    iam, route53 = emulator.client("iam"), emulator.client("route53")
+    writer = iam.create_user(UserName="vision-writer")["User"]["Arn"]
+
+    def config(**changed: Any) -> dict[str, Any]:
+        # Names in a zone must be new to each stack.
+        zone = route53.create_hosted_zone(Name="localhost", CallerReference=str(next(_numbers)))
+        return {
+            "aws:region": REGION,
+            "image": "tracking-server:rehearsal",
+            "teams": {"vision": {"writers": [writer]}},
+            "domain": "localhost",
+            "hostedZoneId": zone["HostedZone"]["Id"].rsplit("/", 1)[1],
+            "databasePort": DATABASE_PORT,
+            **changed,
+        }
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def rehearsed(
+    cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]
+) -> tuple[Deployment, Deployment]:
+    """Return preview and up of the stack that the rehearsal uses."""
+    return preview_and_up(cloud, stack_config(egress="public-ip", disposable=True))
+
+
+@pytest.fixture(scope="session")
+def lasting(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> tuple[Deployment, Deployment]:
+    """Return preview and up of a stack that keeps its data and has private tasks."""
+    return preview_and_up(
+        cloud, stack_config(egress="nat", disposable=False, multiAz=True, allowedCidrs=["192.168.0.0/16"])
+    )
+
+
+@pytest.fixture(scope="session")
+def plain(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> tuple[Deployment, Deployment]:
+    """Return preview and up of a stack without a domain."""
+    config = stack_config(plainHttp=True, domain="", hostedZoneId="")
+    return preview_and_up(cloud, config)
+
+
+def preview_and_up(cloud: EmulatedAws, config: dict[str, Any]) -> tuple[Deployment, Deployment]:
+    project = Project(ROOT)
+    return (
+        deploy(project, "test", config, cloud=cloud, dry_run=True, log=lambda _: None),
+        deploy(project, "test", config, cloud=cloud, log=lambda _: None),
+    )
