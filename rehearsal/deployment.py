@@ -22,16 +22,13 @@ class DeploymentError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The resource options that survive on the wire; property names are the provider's (camelCase)."""
+    """Those resource options that outlive the program; property names are the provider's (camelCase)."""
 
     protect: bool = False
     retain_on_delete: bool = False
     delete_before_replace: bool = False
     ignore_changes: tuple[str, ...] = ()
-    replace_on_changes: tuple[str, ...] = ()
     additional_secret_outputs: tuple[str, ...] = ()
-    deleted_with: str = ""
-    import_id: str = ""
 
 
 @dataclass(kw_only=True)

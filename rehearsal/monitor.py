@@ -13,13 +13,11 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, reso
 from rehearsal.deployment import STACK_TYPE, Options, Resource
 from rehearsal.wire import UNKNOWN, Secret, decode, encode, reveal, walk
 
-# What an unmodified program may use; the rest of Pulumi's features it would be told are missing.
+# What the program may use; the SDK refuses the rest of Pulumi's features by itself.
 FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
-    resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
-    resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
 )
 
 
@@ -64,13 +62,6 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         """Tell the program what this engine understands."""
         return resource_pb2.DeploymentInfo(
             project=self._project, stack=self._stack, dryRun=self._dry_run, supportedFeatures=FEATURES
-        )
-
-    def SupportsFeature(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer the older form of the same question."""
-        return resource_pb2.SupportsFeatureResponse(
-            hasSupport=request.id
-            in {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith"}
         )
 
     def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -201,8 +192,5 @@ def _options(request: Any) -> Options:
         retain_on_delete=request.retainOnDelete,
         delete_before_replace=request.deleteBeforeReplace,
         ignore_changes=tuple(request.ignoreChanges),
-        replace_on_changes=tuple(request.replaceOnChanges),
         additional_secret_outputs=tuple(request.additionalSecretOutputs),
-        deleted_with=request.deletedWith,
-        import_id=request.importId,
     )

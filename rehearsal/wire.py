@@ -9,7 +9,6 @@ from google.protobuf import struct_pb2
 # Constants of Pulumi's protocol (sdk/proto, `pulumi.runtime.rpc`): a struct with this key is not plain data.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, not a secret
-OUTPUT_SIGNATURE = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 RESOURCE_SIGNATURE = "5cf8f73096256a8f31e491e813e4eb8e"
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
@@ -44,7 +43,7 @@ def decode(value: struct_pb2.Value | struct_pb2.Struct) -> Any:
     """Return the Python value of a protobuf one; whole floats become integers.
 
     Raises:
-        UnsupportedValueError: an asset, an archive or a marker this protocol version does not have.
+        UnsupportedValueError: an asset or an archive.
     """
     if isinstance(value, struct_pb2.Struct):
         return _decode_struct({key: decode(item) for key, item in value.fields.items()})
@@ -67,9 +66,6 @@ def _decode_struct(fields: dict[str, Any]) -> Any:
         return fields
     if signature == SECRET_SIGNATURE:
         return Secret(fields["value"])
-    if signature == OUTPUT_SIGNATURE:
-        value = fields.get("value", UNKNOWN)
-        return Secret(value) if fields.get("secret") else value
     if signature == RESOURCE_SIGNATURE:
         return fields.get("id") or fields["urn"]
     raise UnsupportedValueError(f"a value of kind {signature} (asset or archive) is not rehearsed")

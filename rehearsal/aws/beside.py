@@ -14,6 +14,9 @@ BESIDE_THE_EMULATOR = {
         "the emulator ignores ManageMasterUserPassword on an instance: a secret is made in the emulated "
         "Secrets Manager, named and tagged as RDS would"
     ),
+    "ids of nothing and documents that are none": (
+        "the emulator lets most of them pass: they are looked up and read before it is asked"
+    ),
     "tags of a flow log": "the emulator drops them at creation: they are added afterwards",
     "application autoscaling": (
         "the emulator has none: targets and policies are held against AWS's API model, the emulated service, "

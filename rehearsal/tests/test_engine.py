@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import engine
 from rehearsal.deployment import DeploymentError
 from rehearsal.engine import deploy
+from rehearsal.project import Project
 from rehearsal.tests.programs import BrokenCloud, RememberingCloud, write_project
 from rehearsal.wire import UNKNOWN, Secret
 
@@ -144,6 +146,21 @@ def test_keys_of_the_caller_stay_out_of_the_program(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("AWS_PROFILE", "production")
     program = 'import os\npulumi.export("profile", os.environ.get("AWS_PROFILE", "none"))'
     assert deploy(write_project(tmp_path, program), "dev", {}, dry_run=True).outputs == {"profile": "none"}
+
+
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "DEADLINE_SECONDS", 3.0)
+    with pytest.raises(DeploymentError, match="did not end within 3 s"):
+        deploy(write_project(tmp_path, "import time; time.sleep(60)"), "dev", {}, dry_run=True)
+
+
+def test_a_wrong_setting_of_the_stack_is_shown_as_the_program_says_it() -> None:
+    config = {"aws:region": "eu-west-1", "image": "x:1", "teams": {"vision": {"writers": ["*"]}}}
+    with pytest.raises(DeploymentError) as caught:
+        deploy(Project(Path(__file__).parents[2]), "dev", config, dry_run=True)
+    assert caught.value.exit_code == 2
+    assert "teams.vision.writers[0]" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
 
 
 def test_ctrl_c_leaves_no_child(tmp_path: Path) -> None:
