@@ -20,8 +20,7 @@ artifact_store = ArtifactStore("artifact-store", ArtifactStoreArgs(disposable=s.
 backend_store = BackendStore(
     "backend-store",
     BackendStoreArgs(
-        vpc_id=network.vpc_id,
-        subnet_ids=network.private_subnet_ids,
+        site=network.private,
         instance_class=s.database_class,
         storage=s.database_storage,
         port=s.database_port,
@@ -34,8 +33,7 @@ backend_store = BackendStore(
 front_door = FrontDoor(
     "front-door",
     FrontDoorArgs(
-        vpc_id=network.vpc_id,
-        subnet_ids=network.private_subnet_ids,
+        site=network.private,
         callers=(s.vpc_cidr, *s.allowed_cidrs),
         target_port=PORT,
         domain=s.domain,
@@ -50,9 +48,7 @@ TrackingServer(
     TrackingServerArgs(
         image=s.image,
         region=s.region,
-        vpc_id=network.vpc_id,
-        subnet_ids=network.task_subnet_ids,
-        public_ip=network.task_public_ip,
+        site=network.tasks,
         cpu=s.task_cpu,
         memory=s.task_memory,
         min_tasks=s.min_tasks,
@@ -61,10 +57,7 @@ TrackingServer(
         workspaces=tuple(s.teams),
         bucket=artifact_store.bucket,
         database=backend_store.connection,
-        hosts=front_door.hosts,
-        origins=front_door.origins,
-        target_group_arn=front_door.target_group_arn,
-        request_label=front_door.request_label,
+        entrance=front_door.entrance,
         callers={"front-door": front_door.security_group_id},
         calls={"backend-store": backend_store.doorway},
         task_grants={"artifacts": artifact_store.reading, "database-login": backend_store.login},
@@ -73,13 +66,7 @@ TrackingServer(
     ),
 )
 team_access = TeamAccess(
-    "team-access",
-    TeamAccessArgs(
-        teams=s.teams,
-        bucket=artifact_store.bucket,
-        bucket_arn=artifact_store.arn,
-        role_path=f"/{pulumi.get_project()}/{pulumi.get_stack()}/",
-    ),
+    "team-access", TeamAccessArgs(teams=s.teams, bucket=artifact_store.bucket, bucket_arn=artifact_store.arn)
 )
 
 pulumi.export("trackingUri", front_door.uri)

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from documents import rendered
 from doorway import Doorway
+from network import Site
 from policies import log_in_to_database, read_secret
 
 # A change of one of these three replaces the database, and what is in it stays behind in the final snapshot.
@@ -30,8 +31,7 @@ class BackendStoreArgs:
     """What the backend store is made from.
 
     Attributes:
-        vpc_id: where it stands.
-        subnet_ids: private subnets in two zones.
+        site: where it stands.
         instance_class: RDS instance class.
         storage: GiB at first.
         port: TCP port.
@@ -41,8 +41,7 @@ class BackendStoreArgs:
         disposable: destroying the stack deletes the database without a last snapshot.
     """
 
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
+    site: Site
     instance_class: str
     storage: int
     port: int
@@ -97,12 +96,12 @@ class BackendStore(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         self._subnets = aws.rds.SubnetGroup(
-            f"{name}-subnet-group", subnet_ids=args.subnet_ids, opts=self._child
+            f"{name}-subnet-group", subnet_ids=args.site.subnet_ids, opts=self._child
         )
         self._security_group = aws.ec2.SecurityGroup(
             f"{name}-security-group",
             description="Backend store: Postgres, from the tracking server only",
-            vpc_id=args.vpc_id,
+            vpc_id=args.site.vpc_id,
             opts=self._child,
         )
         self._identifier = self._subnets.name.apply(instance_identifier)

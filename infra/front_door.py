@@ -6,11 +6,13 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
+from network import Site
+from origins import allowed_hosts, allowed_origins
+
 HTTP = 80
 HTTPS = 443
-TUNNEL = 8443  # the local port for a browser behind a tunnel: MLflow takes POSTs from named origins only
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-IDLE_SECONDS = 120  # the server keeps idle connections open for longer, else callers see random 502s
+IDLE_SECONDS = 60  # the server keeps idle connections open for longer, else callers see random 502s
 DRAIN_SECONDS = 30
 HEALTH_PATH = "/health"
 HEALTH_INTERVAL_SECONDS = 10
@@ -24,8 +26,7 @@ class FrontDoorArgs:
     """What the front door is made from.
 
     Attributes:
-        vpc_id: where it stands.
-        subnet_ids: private subnets in two zones.
+        site: where it stands.
         callers: CIDR blocks that may connect.
         target_port: port of the tracking server.
         domain: its name; empty only when it serves plain HTTP.
@@ -35,8 +36,7 @@ class FrontDoorArgs:
         disposable: whether the load balancer may be deleted at once.
     """
 
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
+    site: Site
     callers: tuple[str, ...]
     target_port: int
     domain: str
@@ -44,6 +44,23 @@ class FrontDoorArgs:
     certificate_arn: str
     plain_http: bool
     disposable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrance:
+    """What a server behind the front door needs to know of it.
+
+    Attributes:
+        hosts: `Host` headers to accept, comma-separated.
+        origins: `Origin` headers to accept, comma-separated.
+        target_group_arn: where tasks register.
+        request_label: names the load balancer and the target group to autoscaling.
+    """
+
+    hosts: pulumi.Input[str]
+    origins: pulumi.Input[str]
+    target_group_arn: pulumi.Input[str]
+    request_label: pulumi.Input[str]
 
 
 class FrontDoor(pulumi.ComponentResource):
@@ -55,21 +72,15 @@ class FrontDoor(pulumi.ComponentResource):
 
     Attributes:
         uri: where clients send their requests.
-        hosts: `Host` headers that the server accepts, comma-separated.
-        origins: `Origin` headers that the server accepts, comma-separated.
+        entrance: what the server needs to know.
         security_group_id: whom the server lets in.
-        target_group_arn: where the server's tasks register.
-        request_label: names this load balancer and target group to autoscaling.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:front_door:FrontDoor"
 
     uri: pulumi.Output[str]
-    hosts: pulumi.Output[str]
-    origins: pulumi.Output[str]
+    entrance: Entrance
     security_group_id: pulumi.Output[str]
-    target_group_arn: pulumi.Output[str]
-    request_label: pulumi.Output[str]
 
     def __init__(self, name: str, args: FrontDoorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
@@ -87,22 +98,25 @@ class FrontDoor(pulumi.ComponentResource):
             self._alias()
 
         domain = pulumi.Output.from_input(args.domain or self._load_balancer.dns_name.apply(str.lower))
-        scheme = "http" if args.plain_http else "https"
-        self.uri = pulumi.Output.concat(scheme, "://", domain)
-        self.hosts = domain.apply(lambda name: ",".join(allowed_hosts(name, plain_http=args.plain_http)))
-        self.origins = domain.apply(lambda name: ",".join(allowed_origins(name, plain_http=args.plain_http)))
+        self.uri = pulumi.Output.concat("http" if args.plain_http else "https", "://", domain)
+        self.entrance = self._entrance(domain)
         self.security_group_id = self._security_group.id
-        self.target_group_arn = self._targets.arn
-        self.request_label = pulumi.Output.concat(
-            self._load_balancer.arn_suffix, "/", self._targets.arn_suffix
-        )
         self.register_outputs({"uri": self.uri})
+
+    def _entrance(self, domain: pulumi.Output[str]) -> Entrance:
+        plain_http = self._args.plain_http
+        return Entrance(
+            hosts=domain.apply(lambda name: ",".join(allowed_hosts(name, plain_http=plain_http))),
+            origins=domain.apply(lambda name: ",".join(allowed_origins(name, plain_http=plain_http))),
+            target_group_arn=self._targets.arn,
+            request_label=pulumi.Output.concat(self._load_balancer.arn_suffix, "/", self._targets.arn_suffix),
+        )
 
     def _security_group_for(self, ports: list[int]) -> aws.ec2.SecurityGroup:
         group = aws.ec2.SecurityGroup(
             f"{self._name}-security-group",
             description="Front door: HTTP from the VPC and the allowed networks",
-            vpc_id=self._args.vpc_id,
+            vpc_id=self._args.site.vpc_id,
             opts=self._child,
         )
         for cidr in self._args.callers:
@@ -123,7 +137,7 @@ class FrontDoor(pulumi.ComponentResource):
             f"{self._name}-load-balancer",
             load_balancer_type="application",
             internal=True,
-            subnets=self._args.subnet_ids,
+            subnets=self._args.site.subnet_ids,
             security_groups=[self._security_group.id],
             idle_timeout=IDLE_SECONDS,
             drop_invalid_header_fields=True,
@@ -136,7 +150,7 @@ class FrontDoor(pulumi.ComponentResource):
     def _target_group(self) -> aws.lb.TargetGroup:
         return aws.lb.TargetGroup(
             f"{self._name}-target-group",
-            vpc_id=self._args.vpc_id,
+            vpc_id=self._args.site.vpc_id,
             target_type="ip",
             protocol="HTTP",
             port=self._args.target_port,
@@ -226,23 +240,3 @@ class FrontDoor(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-
-
-def allowed_hosts(domain: str, *, plain_http: bool) -> list[str]:
-    """Return the `Host` headers of this domain, as MLflow matches them: whole, or `*` for the port.
-
-    Without TLS no certificate ties callers to the name, so a tunnel's `localhost` is one too.
-    """
-    names = [domain, "localhost"] if plain_http else [domain]
-    return [host for name in names for host in (name, f"{name}:*")]
-
-
-def allowed_origins(domain: str, *, plain_http: bool) -> list[str]:
-    """Return the `Origin` headers of this domain, each in full.
-
-    Never with `*`: MLflow hands the list to Flask-CORS too, which reads it as a pattern without an end, so
-    that `https://domain:*` would also name `https://domain.somewhere.else`. MLflow adds localhost by itself.
-    """
-    if plain_http:
-        return [f"http://{domain}"]
-    return [f"https://{domain}", f"https://{domain}:{TUNNEL}"]

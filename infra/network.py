@@ -30,6 +30,21 @@ class NetworkArgs:
     log_days: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where a box stands.
+
+    Attributes:
+        vpc_id: the VPC.
+        subnet_ids: one subnet in each zone.
+        public_ip: whether what stands there needs a public address to get out.
+    """
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    public_ip: bool
+
+
 class Network(pulumi.ComponentResource):
     """A VPC over two availability zones.
 
@@ -38,18 +53,14 @@ class Network(pulumi.ComponentResource):
     gateway: one costs half of two, and when its zone fails the other zone's tasks cannot reach AWS either.
 
     Attributes:
-        vpc_id: the VPC.
-        private_subnet_ids: for the load balancer and the database, one in each zone.
-        task_subnet_ids: for the tasks, one in each zone.
-        task_public_ip: whether a task needs a public address to get out.
+        private: for the load balancer and the database.
+        tasks: for what must reach AWS.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:network:Network"
 
-    vpc_id: pulumi.Output[str]
-    private_subnet_ids: list[pulumi.Output[str]]
-    task_subnet_ids: list[pulumi.Output[str]]
-    task_public_ip: bool
+    private: Site
+    tasks: Site
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
@@ -80,11 +91,12 @@ class Network(pulumi.ComponentResource):
         self._s3_endpoint(public_routes, private_routes)
         self._flow_logs()
 
-        self.vpc_id = self._vpc.id
-        self.private_subnet_ids = [subnet.id for subnet in private]
-        self.task_public_ip = args.egress == "public-ip"
-        self.task_subnet_ids = [subnet.id for subnet in (public if self.task_public_ip else private)]
-        self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": self.private_subnet_ids})
+        self.private = self._site(private, public_ip=False)
+        self.tasks = self._site(public, public_ip=True) if args.egress == "public-ip" else self.private
+        self.register_outputs({"vpc_id": self._vpc.id})
+
+    def _site(self, subnets: list[aws.ec2.Subnet], *, public_ip: bool) -> Site:
+        return Site(vpc_id=self._vpc.id, subnet_ids=[subnet.id for subnet in subnets], public_ip=public_ip)
 
     def _subnets(self, kind: str, cidrs: tuple[str, ...]) -> list[aws.ec2.Subnet]:
         # A zone that AWS adds to the region must not move a subnet, which would replace what stands in it.

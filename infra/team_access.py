@@ -23,20 +23,19 @@ class TeamAccessArgs:
         teams: who may assume which team's roles, by team name.
         bucket: name of the artifact store's bucket.
         bucket_arn: its ARN.
-        role_path: IAM path of the roles, by which policies elsewhere can name all of a stack's roles at once.
     """
 
     teams: Mapping[str, Team]
     bucket: pulumi.Input[str]
     bucket_arn: pulumi.Input[str]
-    role_path: str
 
 
 class TeamAccess(pulumi.ComponentResource):
     """A writer and a reader role for each team.
 
     Creates both roles with an inline policy each. Role names are generated: people and programs take the ARNs
-    from the stack's outputs.
+    from the stack's outputs. The path is the project's and the stack's name, so that a policy elsewhere can
+    name all roles of a stack.
 
     Attributes:
         teams: what each team's members need to know, by team name; nothing in it is secret.
@@ -68,7 +67,7 @@ class TeamAccess(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{self._name}-{team}-{level}",
             description=f"MLflow: {level} of team {team}",
-            path=self._args.role_path,
+            path=f"/{pulumi.get_project()}/{pulumi.get_stack()}/",
             max_session_duration=SESSION_SECONDS,
             assume_role_policy=json.dumps(trust_principals(principals)),
             opts=self._child,

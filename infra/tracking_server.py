@@ -12,7 +12,8 @@ from backend_store import Connection
 from containers import CONTAINER, LOG_STREAMS, PORT, SCRATCH, container_definitions
 from documents import rendered
 from doorway import Doorway, let_through
-from network import ANYWHERE
+from front_door import Entrance
+from network import ANYWHERE, Site
 from policies import pull_image, trust_service, write_log_streams
 from scaling import Scaling, ScalingArgs
 
@@ -29,9 +30,7 @@ class TrackingServerArgs:
     Attributes:
         image: container image with a tag or a digest.
         region: AWS region.
-        vpc_id: where it stands.
-        subnet_ids: for the tasks.
-        public_ip: whether tasks need a public address to reach AWS.
+        site: where it stands.
         cpu: CPU units of a task.
         memory: MiB of a task.
         min_tasks: tasks that always run.
@@ -40,10 +39,7 @@ class TrackingServerArgs:
         workspaces: MLflow workspaces, one for each team.
         bucket: where artifacts lie.
         database: how to connect to the backend store.
-        hosts: `Host` headers to accept, comma-separated.
-        origins: `Origin` headers to accept, comma-separated.
-        target_group_arn: where tasks register with the load balancer.
-        request_label: names the load balancer and target group to autoscaling.
+        entrance: how the front door leads here.
         callers: security groups that may connect, by box.
         calls: doorways that the server connects to, by box.
         task_grants: IAM documents of what the server may do, by purpose.
@@ -53,9 +49,7 @@ class TrackingServerArgs:
 
     image: str
     region: str
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
-    public_ip: bool
+    site: Site
     cpu: int
     memory: int
     min_tasks: int
@@ -64,10 +58,7 @@ class TrackingServerArgs:
     workspaces: tuple[str, ...]
     bucket: pulumi.Input[str]
     database: Connection
-    hosts: pulumi.Input[str]
-    origins: pulumi.Input[str]
-    target_group_arn: pulumi.Input[str]
-    request_label: pulumi.Input[str]
+    entrance: Entrance
     callers: Mapping[str, pulumi.Input[str]]
     calls: Mapping[str, Doorway]
     task_grants: Mapping[str, pulumi.Input[str]]
@@ -110,7 +101,7 @@ class TrackingServer(pulumi.ComponentResource):
                 min_tasks=args.min_tasks,
                 max_tasks=args.max_tasks,
                 cpu=args.cpu,
-                request_label=args.request_label,
+                request_label=args.entrance.request_label,
             ),
             self._child,
         )
@@ -120,7 +111,7 @@ class TrackingServer(pulumi.ComponentResource):
         group = aws.ec2.SecurityGroup(
             f"{self._name}-security-group",
             description="Tracking server: from the front door only",
-            vpc_id=self._args.vpc_id,
+            vpc_id=self._args.site.vpc_id,
             opts=self._child,
         )
         own_door = Doorway(security_group_id=group.id, port=PORT)
@@ -178,8 +169,8 @@ class TrackingServer(pulumi.ComponentResource):
             database_user=database.user,
             master_secret_arn=database.master_secret_arn,
             workspaces=args.workspaces,
-            hosts=args.hosts,
-            origins=args.origins,
+            hosts=args.entrance.hosts,
+            origins=args.entrance.origins,
         ).apply(lambda known: json.dumps(container_definitions(**known)))
         return aws.ecs.TaskDefinition(
             f"{self._name}-task",
@@ -206,13 +197,13 @@ class TrackingServer(pulumi.ComponentResource):
             platform_version="LATEST",
             desired_count=args.min_tasks,
             network_configuration={
-                "subnets": args.subnet_ids,
+                "subnets": args.site.subnet_ids,
                 "security_groups": [self._security_group.id],
-                "assign_public_ip": args.public_ip,
+                "assign_public_ip": args.site.public_ip,
             },
             load_balancers=[
                 {
-                    "target_group_arn": args.target_group_arn,
+                    "target_group_arn": args.entrance.target_group_arn,
                     "container_name": CONTAINER,
                     "container_port": PORT,
                 }
