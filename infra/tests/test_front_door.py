@@ -1,5 +1,6 @@
 import pytest
 
+from containers import STOP_SECONDS
 from front_door import IDLE_SECONDS
 from rehearsal.deployment import Deployment
 
