@@ -19,6 +19,7 @@ from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
 
 FOLDER = ROOT / ".rehearsal"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -47,16 +48,20 @@ def ending_in_order() -> Iterator[None]:
     """Let the first Ctrl-C, SIGTERM or hang-up unwind everything, and later ones wait for that."""
 
     def interrupt(number: int, _: object) -> None:
-        for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(later, signal.SIG_IGN)
+        _ignore_interrupts()
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore_interrupts() -> None:
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def rehearse(*, keep: bool) -> int:
@@ -71,12 +76,17 @@ def rehearse(*, keep: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="mlflow-rehearsal-") as work:
         stack = RehearsedStack(steps, folder=FOLDER, work=Path(work))
         try:
-            with stack:
+            try:
                 stack.start()
                 if keep:
                     _show(stack)
                     threading.Event().wait()
                 stack.run_smoke_tests()
+            finally:
+                # Half an end would leave something running; there is nothing left to interrupt but the end.
+                _ignore_interrupts()
+                with steps.step("end of all that was started"):
+                    stack.close()
         except KeyboardInterrupt as interrupt:
             code = 0 if keep and stack.tracking_uri else INTERRUPTED
             reason = f"ended by {interrupt}" if interrupt.args else "ended"

@@ -4,8 +4,7 @@ import json
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rehearsal.account import Account
 from rehearsal.aws.beside import BESIDE_THE_EMULATOR
@@ -41,7 +40,7 @@ NEVER_REHEARSED = (
 
 
 class RehearsedStack:
-    """Everything of one rehearsal; ends with its context.
+    """Everything of one rehearsal.
 
     Attributes:
         deployment: what `up` made.
@@ -65,15 +64,8 @@ class RehearsedStack:
         self.laptop: Laptop | None = None
         self.not_rehearsed = [*NEVER_REHEARSED]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all that was started, last things first."""
         self._stack.close()
 
     def start(self) -> None:

@@ -30,9 +30,13 @@ class Terminal:
     """A shell of its own session in which one command runs."""
 
     def __init__(self, *command: str) -> None:
+        # Its temporary folder is its own, so that all in it is what it left. Postgres, when not root, enters.
+        self.temporary = Path(tempfile.mkdtemp(prefix="terminal-"))
+        self.temporary.chmod(0o755)
         self.child = subprocess.Popen(
             command,
             cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -65,8 +69,9 @@ class Terminal:
     def text(self) -> str:
         return "".join(self.printed)
 
-    def survivors(self) -> list[str]:
-        found = []
+    def leftovers(self) -> list[str]:
+        """Return what is left of it: processes of its session, files in its temporary folder."""
+        found = [str(path) for path in self.temporary.iterdir()]
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if os.getsid(process.pid) == self.child.pid and process.status() != psutil.STATUS_ZOMBIE:
@@ -74,23 +79,17 @@ class Terminal:
         return found
 
 
-def temporary_folders() -> set[Path]:
-    parent = Path(tempfile.gettempdir())
-    return {*parent.glob("mlflow-rehearsal-*"), *parent.glob("pg-*")}
-
-
 @pytest.fixture
 def nothing_left() -> Iterator[list[Terminal]]:
     """Hold each terminal a test opens against what must be gone after it."""
-    before = temporary_folders()
     terminals: list[Terminal] = []
     yield terminals
     for terminal in terminals:
         if terminal.child.poll() is None:
             terminal.press_ctrl_c(signal.SIGTERM)
             terminal.end()
-        assert terminal.survivors() == []
-    assert temporary_folders() == before
+        assert terminal.leftovers() == []
+        terminal.temporary.rmdir()
     assert not list(FOLDER.glob("*.partial"))
 
 
@@ -104,12 +103,11 @@ def steps() -> list[str]:
             with contextlib.suppress(OSError):  # somebody else holds it: as good
                 busy.bind(("127.0.0.1", port))
                 busy.listen()
-        before = temporary_folders()
         terminal = Terminal("make", "rehearse")
         terminal.read_until("rehearsal: passed")
         assert terminal.end() == 0, terminal.text
-    assert terminal.survivors() == []
-    assert temporary_folders() == before
+    assert terminal.leftovers() == []
+    terminal.temporary.rmdir()
     assert terminal.longest_silence < SILENCE_SECONDS + 0.5, f"{terminal.longest_silence:.1f} s of silence"
     report = json.loads((FOLDER / "report.json").read_text())
     assert all(step["ok"] for step in report["steps"])
@@ -128,10 +126,11 @@ def test_interrupted_at_each_step_it_leaves_nothing_and_starts_again(
         nothing_left.append(terminal)
         terminal.read_until(f"  {step}")
         terminal.press_ctrl_c((signal.SIGINT, signal.SIGTERM)[number % 2])
-        assert terminal.end() == 130, f"{step}: {terminal.text}"
-        assert "nothing is left running" in terminal.text, step
-        assert terminal.survivors() == [], step
-        assert not (FOLDER / "report.json").exists(), step
+        ends_anyway = step is steps[-1]
+        assert terminal.end() == (0 if ends_anyway else 130), f"{step}: {terminal.text}"
+        assert ("passed" if ends_anyway else "nothing is left running") in terminal.text, step
+        assert terminal.leftovers() == [], step
+        assert (FOLDER / "report.json").exists() == ends_anyway, step
 
 
 def test_make_up_shows_the_ui_until_ctrl_c_and_refuses_a_second_one(nothing_left: list[Terminal]) -> None:
