@@ -69,6 +69,7 @@ class LoggedRun:
     @property
     def bucket(self) -> str:
         """The artifact bucket."""
+        assert self.artifact_uri.startswith("s3://"), f"artifacts do not go to S3: {self.artifact_uri}"
         return urlsplit(self.artifact_uri).netloc
 
     def key(self, path: str) -> str:

@@ -44,7 +44,7 @@ def test_ui_downloads_an_artifact(run: LoggedRun, browser: Browser) -> None:
 
 
 def test_large_file_goes_to_s3_in_parts(run: LoggedRun, s3: Any, tmp_path: Path) -> None:
-    # No byte passes through the server: the client has only this address.
+    # No byte passes through the server: the client knows no other address.
     assert run.artifact_uri.startswith("s3://")
     large = tmp_path / "weights.bin"
     content = os.urandom(LARGE_FILE)
