@@ -96,9 +96,6 @@ class StandIn:
                 RoleName=name, PolicyName="artifacts", PolicyDocument=json.dumps(rights(BUCKET_ARN, team))
             )
             arns[f"{access}RoleArn"] = role["Arn"]
-        # The emulator wants this besides the trust; AWS does so for people of other accounts only.
-        assume = policies.document(policies.allow("sts:AssumeRole", on=[*arns.values()]))
-        self._iam.put_user_policy(UserName=person, PolicyName="assume", PolicyDocument=json.dumps(assume))
         post = urllib.request.Request(
             f"{self.tracking_uri}/api/3.0/mlflow/workspaces",
             data=json.dumps({"name": team}).encode(),
