@@ -1,6 +1,5 @@
 """Scaling: as many tasks as the load asks for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,15 +56,13 @@ class Scaling(pulumi.ComponentResource):
             max_capacity=args.max_tasks,
             opts=self._child,
         )
-        self._track("cpu", CPU_TARGET_PERCENT, {"predefined_metric_type": CPU_METRIC})
+        self._track("cpu", CPU_TARGET_PERCENT, CPU_METRIC)
         self._track(
-            "requests",
-            REQUESTS_PER_VCPU_MINUTE * args.cpu / VCPU,
-            {"predefined_metric_type": REQUEST_METRIC, "resource_label": args.request_label},
+            "requests", REQUESTS_PER_VCPU_MINUTE * args.cpu / VCPU, REQUEST_METRIC, args.request_label
         )
         self.register_outputs({})
 
-    def _track(self, what: str, value: float, metric: Mapping[str, pulumi.Input[str]]) -> None:
+    def _track(self, what: str, value: float, metric: str, label: pulumi.Input[str] | None = None) -> None:
         aws.appautoscaling.Policy(
             f"{self._name}-on-{what}",
             policy_type="TargetTrackingScaling",
@@ -74,7 +71,10 @@ class Scaling(pulumi.ComponentResource):
             resource_id=self._target.resource_id,
             target_tracking_scaling_policy_configuration={
                 "target_value": value,
-                "predefined_metric_specification": metric,
+                "predefined_metric_specification": {
+                    "predefined_metric_type": metric,
+                    "resource_label": label,
+                },
             },
             opts=self._child,
         )
