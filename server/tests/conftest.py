@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from psycopg2 import sql
+
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.credentials import TaskRole
 from rehearsal.database import DatabaseFront
@@ -24,8 +24,11 @@ BUCKET = "mlflow-tracking-test"
 RESOURCE_ID = "db-TEST"
 MASTER_PASSWORD = "%:@/ and 'quotes'"
 SERVER_FOLDER = Path(__file__).parent.parent
+PREPARE = ("-m", "tracking_server.prepare")
 PREPARE_SECONDS = 90
-TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = [
+    {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"},
+]
 RIGHTS = [
     {
         "Effect": "Allow",
@@ -48,7 +51,9 @@ class World:
         login: of the database; `refusals` says why it refused.
     """
 
-    def __init__(self, folder: Path, emulator: Emulator, role: TaskRole, postgres: Postgres, login: RdsLogin) -> None:
+    def __init__(
+        self, folder: Path, emulator: Emulator, role: TaskRole, postgres: Postgres, login: RdsLogin
+    ) -> None:
         self.folder = folder
         self.emulator = emulator
         self.postgres = postgres
@@ -64,6 +69,7 @@ class World:
             "HOME": str(self.folder),
             "AWS_ENDPOINT_URL": self.emulator.url,
             "AWS_CA_BUNDLE": str(self.emulator.ca_bundle),
+            "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_REGION": REGION,
             "PGHOST": self.login.address.host,
             "PGPORT": str(self.login.address.port),
@@ -97,22 +103,37 @@ class World:
             if name not in of_the_server
         }
 
-    def start(self, module: str, environment: dict[str, str]) -> Process:
-        """Make a process of one program, not yet started; its log is its own."""
+    def start(self, environment: dict[str, str], *arguments: str) -> Process:
+        """Make a process of Python, not yet started; its log is its own."""
         self._count += 1
         return Process(
-            module,
-            [sys.executable, "-m", module],
+            " ".join(arguments),
+            [sys.executable, *arguments],
             environment=environment,
-            log=self.folder / f"{self._count}-{module}.log",
+            log=self.folder / f"{self._count}.log",
             cwd=self.folder,
         )
 
     def prepare(self, environment: dict[str, str]) -> tuple[int, str]:
-        """Prepare the database; return the exit code and all that was said."""
-        with self.start("tracking_server.prepare", environment) as process:
+        """Prepare the database; return the exit code and all that was said, which never is the password."""
+        with self.start(environment, *PREPARE) as process:
             code = process.wait(PREPARE_SECONDS)
-        return code, process.log.read_text()
+        said = process.log.read_text()
+        assert MASTER_PASSWORD not in said
+        return code, said
+
+    def stranger(self) -> dict[str, str]:
+        """Return credentials of somebody in the account without any right."""
+        iam = self.emulator.client("iam")
+        iam.create_user(UserName="stranger")
+        key = iam.create_access_key(UserName="stranger")["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def foreign_authority(self) -> str:
+        """Return the bundle of an authority that did not make the database's certificate."""
+        folder = self.folder / "foreign"
+        folder.mkdir()
+        return str(CertificateAuthority(folder).bundle)
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """Create another database like the one RDS made."""
@@ -145,7 +166,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         )
         iam = emulator.client("iam")
         arn = iam.create_role(
-            RoleName="task", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+            RoleName="task",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": TRUST}),
         )["Role"]["Arn"]
         policy = json.dumps({"Version": "2012-10-17", "Statement": RIGHTS})
         iam.put_role_policy(RoleName="task", PolicyName="rights", PolicyDocument=policy)

@@ -1,26 +1,126 @@
+"""The database as the task's first container leaves it, however often, at once or interrupted it runs."""
+
+import os
+import signal
+from contextlib import ExitStack, closing
+
 import pytest
+
+from rehearsal.processes import free_port
+from server.tests.conftest import BUCKET, PREPARE, PREPARE_SECONDS, World
 
 pytestmark = pytest.mark.rehearsal
 
-def test_x(world, prepared):
-    print(prepared)
-    import time
-    t=time.time()
-    print(world.prepare(world.preparation(WORKSPACES='vision,robots')), time.time()-t)
-    env=world.environment()
-    with world.start('tracking_server', env) as p:
-        import urllib.request
-        def r():
-            try: urllib.request.urlopen(f"http://127.0.0.1:{env['MLFLOW_PORT']}/health",timeout=2)
-            except OSError as e: return str(e)
-        t=time.time()
-        p.wait_ready(r, seconds=60)
-        print('up', time.time()-t)
-        import urllib.request
-        for path,h in (('/version',{}),('/api/3.0/mlflow/workspaces',{}),('/ajax-api/3.0/mlflow/assistant/config',{}),('/ajax-api/3.0/mlflow/server-info',{})):
-            try: print(path, urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{env['MLFLOW_PORT']}{path}",headers={'Host':'mlflow.example.com',**h}),timeout=5).read()[:300])
-            except Exception as e: print(path, e, e.read())
-        print(world.rows("select usename,application_name,count(*) from pg_stat_activity where datname='mlflow' group by 1,2"))
-        t=time.time(); p._popen.terminate(); print(p.wait(20), time.time()-t)
-    print(p.log.read_text())
-    print(world.login.refusals)
+AT_ONCE = 3
+IMPATIENT = "import tracking_server.prepare as p; p.CONNECT_SECONDS = 1; raise SystemExit(p.main())"
+
+
+def workspaces(world: World, database: str) -> set[str]:
+    return {name for (name,) in world.rows("SELECT name FROM workspaces", database)}
+
+
+def test_an_empty_database_gets_user_tables_and_workspaces_each_said_in_a_line(
+    world: World, prepared: str
+) -> None:
+    for line in (
+        f"prepare: the artifact root s3://{BUCKET} is there",
+        "prepare: creating MLflow's tables",
+        "prepare: created the workspace vision",
+        "prepare: created the workspace speech",
+        "prepare: the database is ready",
+    ):
+        assert line in prepared.splitlines()
+    assert workspaces(world, "mlflow") == {"default", "vision", "speech"}
+
+
+def test_a_second_time_only_adds_teams_and_keeps_those_that_left(world: World, prepared: str) -> None:
+    database = world.create_database("second_time", template="mlflow")
+    code, said = world.prepare(world.preparation(database, WORKSPACES="vision,robots"))
+    assert code == 0, said
+    assert [line for line in said.splitlines() if "creat" in line.lower() and line.startswith("prepare")] == [
+        "prepare: created the workspace robots"
+    ]
+    assert workspaces(world, database) == {"default", "vision", "speech", "robots"}
+
+
+def test_tasks_that_start_at_once_on_an_empty_database_all_succeed(world: World) -> None:
+    database = world.create_database("at_once")
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(world.start(world.preparation(database), *PREPARE)) for _ in range(AT_ONCE)
+        ]
+        codes = [process.wait(PREPARE_SECONDS) for process in processes]
+    said = [process.log.read_text() for process in processes]
+    assert codes == [0] * AT_ONCE, said
+    assert sum("creating MLflow's tables" in text for text in said) == 1
+    assert workspaces(world, database) == {"default", "vision", "speech"}
+
+
+def test_a_preparation_killed_in_the_middle_is_completed_by_the_next(world: World) -> None:
+    database = world.create_database("killed")
+    with closing(world.postgres.connect(database=database)) as blocker:
+        # Held back uncommitted, this name stops the migrations in their middle.
+        blocker.cursor().execute("CREATE TABLE trace_info (id int)")
+        with world.start(world.preparation(database), *PREPARE) as process:
+            process.wait_ready(lambda: reason_not_blocked(world, database), seconds=PREPARE_SECONDS)
+            os.kill(process.pid, signal.SIGKILL)
+            assert process.wait(10) == -signal.SIGKILL
+        blocker.rollback()
+    code, said = world.prepare(world.preparation(database))
+    assert code == 0, said
+    assert "creating MLflow's tables" in said
+    assert workspaces(world, database) == {"default", "vision", "speech"}
+
+
+def reason_not_blocked(world: World, database: str) -> str | None:
+    waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'mlflow'"
+    blocked = world.rows(waiting, database)
+    return None if any("trace_info" in query for (query,) in blocked) else f"waiting for a lock: {blocked}"
+
+
+def test_a_database_at_another_revision_is_refused_and_left_alone(world: World, prepared: str) -> None:
+    database = world.create_database("ahead", template="mlflow")
+    world.rows("UPDATE alembic_version SET version_num = 'ffffffffffff'", database)
+    code, said = world.prepare(world.preparation(database, WORKSPACES="vision,latecomer"))
+    assert code == 3
+    assert said.splitlines()[-1].startswith("prepare: the database's tables are at revision ffffffffffff, ")
+    assert world.rows("SELECT version_num FROM alembic_version", database) == [("ffffffffffff",)]
+    assert "latecomer" not in workspaces(world, database)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ARTIFACT_ROOT": "s3://another-bucket"}, "the artifact root s3://another-bucket cannot be used: "),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": ""}, "Unable to locate credentials"),
+        ({"STRANGER": "yes"}, "it needs s3:ListBucket under the prefix workspaces/*"),
+        ({"DATABASE_MASTER_PASSWORD": "wrong"}, 'password authentication failed for user "mlflow_admin"'),
+        ({"PGSSLROOTCERT": "STRANGER"}, "certificate verify failed"),
+        ({"PGDATABASE": "elsewhere"}, 'database "elsewhere" does not exist'),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(world: World, changes: dict[str, str], reason: str) -> None:
+    if changes.pop("STRANGER", None):
+        changes |= world.stranger()
+    if changes.get("PGSSLROOTCERT"):
+        changes["PGSSLROOTCERT"] = world.foreign_authority()
+    code, said = world.prepare(world.preparation(**changes))
+    assert code == 1, said
+    assert reason in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+def test_a_database_that_does_not_answer_is_waited_for_then_one_sentence(world: World) -> None:
+    environment = world.preparation(PGPORT=str(free_port()))
+    with world.start(environment, "-c", IMPATIENT) as process:
+        assert process.wait(PREPARE_SECONDS) == 1
+    *_, waiting, end = process.log.read_text().splitlines()
+    assert waiting.startswith("prepare: waiting for the database at localhost:")
+    assert end.startswith("prepare: the database at localhost:")
+    assert end.endswith("Is the server running on that host and accepting TCP/IP connections?")
+
+
+def test_wrong_settings_end_with_code_2_before_anything_is_touched(world: World) -> None:
+    code, said = world.prepare(world.preparation(PGSSLMODE="require", WORKSPACES="default"))
+    assert code == 2
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["prepare", "WORKSPACES"]

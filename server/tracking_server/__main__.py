@@ -11,10 +11,10 @@ import sqlalchemy
 import uvicorn
 import uvloop
 
-from tracking_server.database import URI, connect, log_in_by_token
-from tracking_server.errors import SchemaError, StartError
-from tracking_server.mlflow_environment import THREADS, mlflow_environment
-from tracking_server.settings import Backend, ServerSettings, read_server
+from .database import URI, connect, log_in_by_token
+from .errors import SchemaError, StartError
+from .mlflow_environment import THREADS, mlflow_environment
+from .settings import Backend, ServerSettings, read_server
 
 # The database answered a moment ago, when it was prepared.
 CONNECT_SECONDS = 15
@@ -60,7 +60,7 @@ def _check_database(backend: Backend) -> None:
     engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
     connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
     # MLflow reads its environment when it is imported.
-    from tracking_server import schema  # noqa: PLC0415
+    from . import schema  # noqa: PLC0415
 
     if not schema.is_ready(engine):
         raise SchemaError(
@@ -72,7 +72,7 @@ async def _serve(settings: ServerSettings) -> None:
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
-    from tracking_server.application import Application  # noqa: PLC0415
+    from .application import Application  # noqa: PLC0415
 
     handlers.initialize_backend_stores()
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS

@@ -4,8 +4,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tracking_server.errors import ArtifactRootError
-from tracking_server.settings import Backend
+from .errors import ArtifactRootError
+from .settings import Backend
 
 ONE_TRY_SECONDS = 5
 TRIES = 3

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tracking_server.errors import DatabaseError
-from tracking_server.settings import Backend
+from .errors import DatabaseError
+from .settings import Backend
 
 # Nothing of it is a secret or can go stale, so it may stand in logs and in MLflow's caches.
 URI = "postgresql+psycopg2://"

@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from tracking_server.settings import Backend
+from .settings import Backend
 
 # Whoever creates a role without being superuser is made a member of it, and cannot leave. The user belongs to
 # rds_iam, so the master would belong to it too, and RDS would refuse its password from then on. Hence another

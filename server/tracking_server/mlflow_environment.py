@@ -1,7 +1,7 @@
 """What MLflow must find in its environment before it is imported: it reads most of it only then."""
 
-from tracking_server.database import URI
-from tracking_server.settings import Backend
+from .database import URI
+from .settings import Backend
 
 # Requests that work at the same time, each in a thread. MLflow's log_batch holds one connection and takes a
 # second: with more threads than spare connections all of them wait for each other for 30 s and fail.

@@ -13,11 +13,11 @@ import psycopg2
 import sqlalchemy
 from psycopg2.errors import LockNotAvailable
 
-from tracking_server import artifact_root, database_user
-from tracking_server.database import URI, connect, log_in_by_token
-from tracking_server.errors import DatabaseError, StartError
-from tracking_server.mlflow_environment import mlflow_environment
-from tracking_server.settings import PreparationSettings, read_preparation
+from . import artifact_root, database_user
+from .database import URI, connect, log_in_by_token
+from .errors import DatabaseError, StartError
+from .mlflow_environment import mlflow_environment
+from .settings import PreparationSettings, read_preparation
 
 # Together below the 120 s after which Fargate gives up on a container that others wait for.
 CONNECT_SECONDS = 45
@@ -72,7 +72,7 @@ def _prepare_tables(settings: PreparationSettings) -> None:
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
-    from tracking_server import schema  # noqa: PLC0415
+    from . import schema  # noqa: PLC0415
 
     backend = settings.backend
     log_in_by_token(backend)

@@ -8,7 +8,7 @@ from mlflow.version import VERSION
 from sqlalchemy import func, inspect, select
 from sqlalchemy.engine import Connection, Engine
 
-from tracking_server.errors import SchemaError
+from .errors import SchemaError
 
 BEHIND = (
     "nothing was changed, since migrating is a step of its own; the server that ran before still works: "

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tracking_server import variables
-from tracking_server.errors import SettingsError
-from tracking_server.variables import Variables
+from . import variables
+from .errors import SettingsError
+from .variables import Variables
 
 Settings = TypeVar("Settings")
 

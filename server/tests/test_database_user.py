@@ -1,0 +1,92 @@
+"""The server's database user, made by a master that is no superuser, as on RDS."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from rehearsal.postgres import DATABASE, MASTER, Postgres
+from rehearsal.rds_login import IS_IAM_USER
+from server.tracking_server import database_user
+from server.tracking_server.settings import Backend
+
+pytestmark = pytest.mark.rehearsal
+
+BACKEND = Backend(
+    region="eu-west-1",
+    host="db.example",
+    port=5432,
+    database=DATABASE,
+    user="mlflow",
+    artifact_root="s3://abc",
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as postgres, closing(postgres.connect(MASTER)) as master:
+        assert database_user.ensure(master, BACKEND)
+        yield postgres
+
+
+def rows(postgres: Postgres, statement: str, *values: str) -> list[tuple[Any, ...]]:
+    with closing(postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def test_the_user_logs_in_by_token_and_the_master_still_by_password(postgres: Postgres) -> None:
+    assert rows(postgres, IS_IAM_USER, "mlflow") == [(True,)]
+    assert rows(postgres, IS_IAM_USER, MASTER) == [(False,)]
+
+
+def test_nobody_is_a_member_of_the_user_and_no_other_role_is_left(postgres: Postgres) -> None:
+    assert not rows(postgres, "SELECT FROM pg_auth_members WHERE roleid = 'mlflow'::regrole")
+    roles = rows(postgres, "SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|rds)' ORDER BY 1")
+    assert roles == [("mlflow",), (MASTER,)]
+
+
+def test_the_user_may_log_in_and_no_more(postgres: Postgres) -> None:
+    rights = "rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
+    (found,) = rows(postgres, f"SELECT {rights} FROM pg_roles WHERE rolname = 'mlflow'")  # noqa: S608
+    assert found == (True, False, False, False, False, False)
+    granted = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'mlflow'::regrole"
+    assert rows(postgres, granted) == [("rds_iam",)]
+
+
+def test_the_user_may_make_tables_in_its_database_and_everybody_else_nothing(postgres: Postgres) -> None:
+    for kind, name, rights in (
+        ("database", DATABASE, ("CONNECT",)),
+        ("schema", "public", ("USAGE", "CREATE")),
+    ):
+        for right in rights:
+            assert rows(postgres, f"SELECT has_{kind}_privilege('mlflow', %s, %s)", name, right) == [(True,)]
+    for right in ("CREATE", "TEMPORARY"):
+        assert rows(postgres, "SELECT has_database_privilege('mlflow', %s, %s)", DATABASE, right) == [
+            (False,)
+        ]
+    for right in ("CONNECT", "TEMPORARY"):
+        assert rows(postgres, "SELECT has_database_privilege('public', %s, %s)", DATABASE, right) == [
+            (False,)
+        ]
+    assert rows(postgres, "SELECT has_schema_privilege('public', 'public', 'USAGE')") == [(False,)]
+
+
+def test_a_second_time_changes_nothing(postgres: Postgres) -> None:
+    rights = (
+        "SELECT datacl::text, nspacl::text FROM pg_database, pg_namespace WHERE (datname, nspname) = (%s, %s)"
+    )
+    before = rows(postgres, rights, DATABASE, "public")
+    with closing(postgres.connect(MASTER)) as master:
+        assert not database_user.ensure(master, BACKEND)
+    assert rows(postgres, rights, DATABASE, "public") == before
+
+
+def test_the_login_that_was_taken_from_the_user_is_given_back(postgres: Postgres) -> None:
+    with closing(postgres.connect()) as superuser:
+        superuser.cursor().execute("REVOKE rds_iam FROM mlflow")
+        superuser.commit()
+    with closing(postgres.connect(MASTER)) as master:
+        assert not database_user.ensure(master, BACKEND)
+    assert rows(postgres, IS_IAM_USER, "mlflow") == [(True,)]
