@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rehearsal.deployment import DeploymentError
 from rehearsal.laptop import ROOT
+from rehearsal.processes import end_children
 from rehearsal.report import Report
 from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
@@ -73,7 +74,9 @@ def rehearse(*, keep: bool) -> int:
     steps = Steps()
     code, reason = 0, ""
     print("rehearsal: the declared stack in an emulated AWS, on this machine only", flush=True)
-    with tempfile.TemporaryDirectory(prefix="mlflow-rehearsal-") as work:
+    with tempfile.TemporaryDirectory(prefix="mlflow-") as work:
+        # Postgres, which does not run as root, passes through to a folder of its own.
+        Path(work).chmod(0o711)
         stack = RehearsedStack(steps, folder=FOLDER, work=Path(work))
         try:
             try:
@@ -87,6 +90,7 @@ def rehearse(*, keep: bool) -> int:
                 _ignore_interrupts()
                 with steps.step("end of all that was started"):
                     stack.close()
+                    end_children()
         except KeyboardInterrupt as interrupt:
             code = 0 if keep and stack.tracking_uri else INTERRUPTED
             reason = f"ended by {interrupt}" if interrupt.args else "ended"

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rehearsal.emulator import REGION, Emulator
+from rehearsal.processes import POLL_SECONDS
 
 SESSION_SECONDS = 3600
 SESSION_NAME = "rehearsed-task"
@@ -83,7 +84,9 @@ class TaskRole:
         self._current: dict[str, str] | None = None
         self._expires = datetime.now(UTC)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="ecs-agent")
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_SECONDS,), name="ecs-agent", daemon=True
+        )
         self.environment = {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self._server.server_port}/credentials",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._authorization,

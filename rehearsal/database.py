@@ -33,7 +33,9 @@ class DatabaseFront:
         self._login = login
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate.chain, certificate.key)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="database-front")
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._listen()), name="database-front", daemon=True
+        )
         self._listening: Future[asyncio.AbstractEventLoop] = Future()
         self._end = asyncio.Event()
         self._sessions: set[asyncio.Task[None]] = set()

@@ -47,7 +47,7 @@ class LoadBalancer:
         self._target = ""
         self.ports: dict[int, int] = {}
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="load-balancer")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="load-balancer", daemon=True)
         self._runners: list[web.AppRunner] = []
         self._session: aiohttp.ClientSession | None = None
 

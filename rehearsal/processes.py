@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 15
@@ -170,3 +172,15 @@ class Process:
         """Return the last lines of its log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
+
+
+def end_children() -> None:
+    """Kill whatever this process started and that still runs.
+
+    Ctrl-C may come just after a process was started and before anybody has taken note of it.
+    """
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=STOP_SECONDS)

@@ -79,7 +79,7 @@ class RehearsedStack:
             config = self._config(account)
             say(emulator.url)
         with step("Postgres"):
-            postgres = self._stack.enter_context(Postgres())
+            postgres = self._stack.enter_context(Postgres(self._work))
         self.deployment = self._deploy(emulator, config)
         with step("RDS login in front of Postgres"):
             role = self._stack.enter_context(

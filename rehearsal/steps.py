@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 SIGN_OF_LIFE_SECONDS = 1.5
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +41,18 @@ class Steps:
         with self._print:
             print(f"  {name}", flush=True)
             self._last_line = began
-        clock = threading.Thread(target=self._show_life, args=(began, over), name="sign-of-life")
-        clock.start()
+        # A daemon: Ctrl-C may come between any two lines here, and nothing may then wait for it.
+        clock = threading.Thread(target=self._show_life, args=(began, over), name="sign-of-life", daemon=True)
         ok = False
         try:
+            clock.start()
             yield
             ok = True
         finally:
             over.set()
-            clock.join()
             self.finished.append(Step(name=name, seconds=round(time.monotonic() - began, 2), ok=ok))
 
     def _show_life(self, began: float, over: threading.Event) -> None:
-        while not over.wait(0.1):
+        while not over.wait(POLL_SECONDS):
             if time.monotonic() - self._last_line > SIGN_OF_LIFE_SECONDS:
                 self.say(f"… {time.monotonic() - began:.0f} s")
