@@ -47,7 +47,8 @@ def _differences(
         if "Statement" in declared and declared != described:
             yield ".".join(path), f"declared {declared}, described {described}"
             return
-        for key, value in declared.items():
+        # To Pulumi a null is no declaration.
+        for key, value in ((key, value) for key, value in declared.items() if value is not None):
             yield from _differences(value, described.get(key, MISSING), (*path, key), in_document=in_document)
     elif isinstance(declared, list) and isinstance(described, list) and len(declared) == len(described):
         if not in_document:

@@ -17,6 +17,7 @@ WIDER = {**POLICY, "Statement": [{**POLICY["Statement"][0], "Resource": "*"}]}  
         ({"subnets": ["b", "a"]}, {"subnets": ["a", "b"]}),
         ({"policy": json.dumps(POLICY)}, {"policy": json.dumps(POLICY, indent=2)}),
         ({"containers": '[{"command": ["a", "b"]}]'}, {"containers": '[{"command": ["a", "b"], "cpu": 0}]'}),
+        ({"metric": {"label": None}}, {"metric": {}}),
         ({"name": "_proof.localhost."}, {"name": "_proof.localhost"}),
     ],
 )

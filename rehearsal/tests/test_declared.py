@@ -49,7 +49,7 @@ def test_every_declared_property_is_compared(cloud: EmulatedAws, made: Made) -> 
         if resource.custom:
             declared = cloud.declared(resource)
             missed = {path.split(".")[0] for path in differences(declared, {})}
-            assert missed == {key for key, value in declared.items() if value != {}}
+            assert missed == {key for key, value in declared.items() if value not in ({}, None)}
 
 
 def test_a_change_behind_the_stacks_back_is_seen(
