@@ -24,6 +24,7 @@ BUCKET = "mlflow-tracking-test"
 RESOURCE_ID = "db-TEST"
 MASTER_PASSWORD = "%:@/ and 'quotes'"
 SERVER_FOLDER = Path(__file__).parent.parent
+SERVE = ("-m", "tracking_server")
 PREPARE = ("-m", "tracking_server.prepare")
 PREPARE_SECONDS = 90
 TRUST = [
@@ -145,10 +146,10 @@ class World:
             connection.cursor().execute(statement)
         return name
 
-    def rows(self, statement: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
+    def rows(self, database: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as Postgres's superuser and return its rows."""
         with closing(self.postgres.connect(database=database)) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.execute(statement, values)
             connection.commit()
             return cursor.fetchall() if cursor.description else []
 
@@ -185,7 +186,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def prepared(world: World) -> str:
-    """What was said when the database was prepared for the first time."""
+    """What was said when the first database was prepared; nobody opens it, so it can be copied."""
     code, said = world.prepare(world.preparation())
     assert code == 0, (said, world.login.refusals)
     return said

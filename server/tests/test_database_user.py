@@ -42,7 +42,7 @@ def test_the_user_logs_in_by_token_and_the_master_still_by_password(postgres: Po
 
 
 def test_nobody_is_a_member_of_the_user_and_no_other_role_is_left(postgres: Postgres) -> None:
-    assert not rows(postgres, "SELECT FROM pg_auth_members WHERE roleid = 'mlflow'::regrole")
+    assert not rows(postgres, "SELECT member FROM pg_auth_members WHERE roleid = 'mlflow'::regrole")
     roles = rows(postgres, "SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|rds)' ORDER BY 1")
     assert roles == [("mlflow",), (MASTER,)]
 

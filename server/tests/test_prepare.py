@@ -12,11 +12,12 @@ from server.tests.conftest import BUCKET, PREPARE, PREPARE_SECONDS, World
 pytestmark = pytest.mark.rehearsal
 
 AT_ONCE = 3
+UNKNOWN = "ffffffffffff"
 IMPATIENT = "import tracking_server.prepare as p; p.CONNECT_SECONDS = 1; raise SystemExit(p.main())"
 
 
 def workspaces(world: World, database: str) -> set[str]:
-    return {name for (name,) in world.rows("SELECT name FROM workspaces", database)}
+    return {name for (name,) in world.rows(database, "SELECT name FROM workspaces")}
 
 
 def test_an_empty_database_gets_user_tables_and_workspaces_each_said_in_a_line(
@@ -74,17 +75,17 @@ def test_a_preparation_killed_in_the_middle_is_completed_by_the_next(world: Worl
 
 def reason_not_blocked(world: World, database: str) -> str | None:
     waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'mlflow'"
-    blocked = world.rows(waiting, database)
+    blocked = world.rows(database, waiting)
     return None if any("trace_info" in query for (query,) in blocked) else f"waiting for a lock: {blocked}"
 
 
 def test_a_database_at_another_revision_is_refused_and_left_alone(world: World, prepared: str) -> None:
     database = world.create_database("ahead", template="mlflow")
-    world.rows("UPDATE alembic_version SET version_num = 'ffffffffffff'", database)
+    world.rows(database, "UPDATE alembic_version SET version_num = %s", UNKNOWN)
     code, said = world.prepare(world.preparation(database, WORKSPACES="vision,latecomer"))
     assert code == 3
-    assert said.splitlines()[-1].startswith("prepare: the database's tables are at revision ffffffffffff, ")
-    assert world.rows("SELECT version_num FROM alembic_version", database) == [("ffffffffffff",)]
+    assert said.splitlines()[-1].startswith("prepare: the database's tables are at revision {UNKNOWN}, ")
+    assert world.rows(database, "SELECT version_num FROM alembic_version") == [(UNKNOWN,)]
     assert "latecomer" not in workspaces(world, database)
 
 

@@ -1,0 +1,187 @@
+"""The server as ECS runs it: what it answers, what it refuses to start on, and how it ends."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from rehearsal.processes import Process, free_port
+from server.tests.conftest import BUCKET, SERVE, World
+
+pytestmark = pytest.mark.rehearsal
+
+START_SECONDS = 60
+END_SECONDS = 30
+HOST = "mlflow.example.com"
+HEADERS = {"Host": HOST, "X-MLFLOW-WORKSPACE": "vision", "Content-Type": "application/json"}
+BATCHES = 40
+KEYS = 10
+OLDER = "bda7b8c39065"  # increase_model_version_tag_value_limit, of MLflow 2
+IMPATIENT = "import tracking_server.__main__ as s; s.CONNECT_SECONDS = 1; raise SystemExit(s.main())"
+
+
+class Server:
+    """A started server and how to ask it."""
+
+    def __init__(self, process: Process, port: str) -> None:
+        self.process = process
+        self.port = port
+
+    def ask(self, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, str]:
+        """GET, or POST with a body; return status and text."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Host": HOST, "X-MLFLOW-WORKSPACE": "vision", "Content-Type": "application/json"}
+            | headers,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def reason_unhealthy(self) -> str | None:
+        try:
+            status, text = self.ask("/health")
+        except OSError as error:
+            return str(error)
+        return None if status == 200 else f"{status} {text}"
+
+
+@contextmanager
+def started(world: World, database: str) -> Iterator[Server]:
+    environment = world.environment(world.create_database(database, template="mlflow"))
+    with world.start(environment, *SERVE) as process:
+        server = Server(process, environment["MLFLOW_PORT"])
+        process.wait_ready(server.reason_unhealthy, seconds=START_SECONDS)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(world: World, prepared: str) -> Iterator[Server]:
+    with started(world, "served") as server:
+        yield server
+
+
+def create_run(server: Server, experiment: str) -> str:
+    _, text = server.ask("/api/2.0/mlflow/experiments/create", {"name": experiment})
+    _, text = server.ask("/api/2.0/mlflow/runs/create", {"experiment_id": json.loads(text)["experiment_id"]})
+    return str(json.loads(text)["run"]["info"]["run_id"])
+
+
+def test_a_teams_experiment_is_kept_in_its_workspace_below_the_artifact_root(
+    server: Server, world: World
+) -> None:
+    status, text = server.ask("/api/2.0/mlflow/experiments/create", {"name": "where"})
+    assert status == 200, text
+    experiment = json.loads(text)["experiment_id"]
+    where = "SELECT artifact_location, workspace FROM experiments WHERE experiment_id = %s"
+    location = f"s3://{BUCKET}/workspaces/vision/{experiment}"
+    assert world.rows("served", where, experiment) == [(location, "vision")]
+
+
+def test_concurrent_batches_do_not_wait_for_each_others_connections(server: Server) -> None:
+    run = create_run(server, "batches")
+    metrics = [{"key": f"k{i}", "value": i, "timestamp": 1, "step": 1} for i in range(KEYS)]
+    body = {"run_id": run, "metrics": metrics}
+    with ThreadPoolExecutor(BATCHES) as pool:
+        answers = list(pool.map(lambda _: server.ask("/api/2.0/mlflow/runs/log-batch", body), range(BATCHES)))
+    assert {status for status, _ in answers} == {200}, answers
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": f"{HOST}:8443"}, 200),
+        ({"Host": f"{HOST}.evil.example"}, 403),
+        ({"Host": "10.0.0.7"}, 403),
+        ({"Origin": f"https://{HOST}"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+    ],
+)
+def test_hosts_and_origins_are_those_of_the_environment(
+    server: Server, headers: dict[str, str], status: int
+) -> None:
+    path = "/ajax-api/2.0/mlflow/experiments/search"
+    assert server.ask(path, {"max_results": 1}, **headers)[0] == status
+
+
+def test_the_health_check_answers_any_host_as_the_load_balancer_asks_by_address(server: Server) -> None:
+    assert server.ask("/health", Host="10.0.0.7") == (200, "OK")
+
+
+@pytest.mark.parametrize(("path", "status"), [("assistant/config", 404), ("gateway/endpoints/list", 501)])
+def test_what_the_stack_does_not_offer_is_off(server: Server, path: str, status: int) -> None:
+    assert server.ask(f"/ajax-api/3.0/mlflow/{path}")[0] == status
+
+
+def test_artifact_bytes_do_not_pass_through_the_server(server: Server) -> None:
+    assert server.ask("/api/2.0/mlflow-artifacts/artifacts?path=")[0] == 503
+
+
+def test_sigterm_lets_the_request_under_way_finish_and_ends_with_code_0(world: World, prepared: str) -> None:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        started(world, "ended") as server,
+        closing(world.postgres.connect(database="ended")) as blocker,
+    ):
+        blocker.cursor().execute("LOCK TABLE experiments IN ACCESS EXCLUSIVE MODE")
+        answer = pool.submit(server.ask, "/api/2.0/mlflow/experiments/create", {"name": "under way"})
+        server.process.wait_ready(lambda: reason_not_waiting(world), seconds=END_SECONDS)
+        os.kill(server.process.pid, signal.SIGTERM)
+        server.process.wait_ready(lambda: reason_accepting(server), seconds=END_SECONDS)
+        assert not answer.done()
+        blocker.rollback()
+        assert answer.result(END_SECONDS)[0] == 200
+        assert server.process.wait(END_SECONDS) == 0
+
+
+def reason_not_waiting(world: World) -> str | None:
+    waiting = world.rows("ended", "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return None if waiting else "no request waits for the lock"
+
+
+def reason_accepting(server: Server) -> str | None:
+    try:
+        server.ask("/health")
+    except OSError:
+        return None
+    return "new requests are still accepted"
+
+
+def test_wrong_settings_end_with_code_2_and_a_line_for_each(world: World) -> None:
+    environment = world.environment(PGHOST="", MLFLOW_PORT="x", MLFLOW_BACKEND_STORE_URI="sqlite://")
+    with world.start(environment, *SERVE) as process:
+        assert process.wait(START_SECONDS) == 2
+    said = process.log.read_text()
+    assert all(name in said for name in ("PGHOST", "MLFLOW_PORT", "MLFLOW_BACKEND_STORE_URI"))
+    assert "Traceback" not in said
+
+
+def test_a_database_that_is_down_ends_the_start_soon_and_in_one_sentence(world: World) -> None:
+    began = monotonic()
+    with world.start(world.environment(PGPORT=str(free_port())), "-c", IMPATIENT) as process:
+        assert process.wait(START_SECONDS) == 1
+    assert monotonic() - began < 20
+    *_, end = process.log.read_text().splitlines()
+    assert end.startswith("tracking-server: the database at localhost:")
+    assert "Traceback" not in process.log.read_text()
+
+
+def test_a_database_at_another_revision_is_not_served_and_not_migrated(world: World, prepared: str) -> None:
+    database = world.create_database("not_served", template="mlflow")
+    world.rows(database, "UPDATE alembic_version SET version_num = %s", OLDER)
+    with world.start(world.environment(database), *SERVE) as process:
+        assert process.wait(START_SECONDS) == 3
+    assert "<the image that ran before>" in process.log.read_text()
+    assert world.rows(database, "SELECT version_num FROM alembic_version") == [(OLDER,)]
