@@ -16,7 +16,7 @@ from client_files import ClientFiles
 from file_change import FileChange
 from reachability import address_fault
 from stack_outputs import TeamAccess, find_team
-from verification import EXPORTED_KEYS, Client, VerificationError, verify
+from verification import EXPORTED_KEYS, Client, VerificationError, check_role, verify
 
 PROJECT = Path(__file__).parent.parent
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -105,6 +105,7 @@ def _join(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("".join(change.diff() for change in changes) or "onboard: nothing would change\n", end="")
         return DONE
+    _tell(f"role: {check_role(client, config=changes[0].after)}")
     _apply(changes)
     exported = [name for name in EXPORTED_KEYS if name in os.environ]
     if exported:

@@ -1,8 +1,9 @@
-"""Proves that a client works: assumes its role, waits for its server, logs a hello run."""
+"""Proves that a client works: its role opens, its server answers, a hello run is logged."""
 
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bad_input import BadInputError
 from identity import IdentityError, RoleDeniedError, caller_arn
 from reachability import UnreachableError, wait_for_server
 from stack_outputs import MAKE_ANEW, TeamAccess
@@ -50,6 +52,26 @@ class Client:
     variables: Mapping[str, str]
 
 
+def check_role(client: Client, config: str) -> str:
+    """Assume the role as the client will, before its files are written, and return who that makes it.
+
+    Args:
+        client: its files are not written yet.
+        config: the AWS configuration that is to be written, with the client's profile.
+
+    Raises:
+        BadInputError: the credentials there are do not open the role.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".config") as proposed:
+        proposed.write(config)
+        proposed.flush()
+        with _environment({**client.variables, "AWS_CONFIG_FILE": proposed.name}):
+            try:
+                return _assume_role(client)
+            except IdentityError as error:
+                raise BadInputError([str(error)]) from None
+
+
 def verify(client: Client, tell: Callable[[str], None]) -> str:
     """Use the client as its owner will and return the address where that is seen in the UI.
 
@@ -63,15 +85,12 @@ def verify(client: Client, tell: Callable[[str], None]) -> str:
     uri = client.variables["MLFLOW_TRACKING_URI"]
     with _environment(client.variables):
         try:
-            tell(f"role: {_assume_role(client)}")
             wait_for_server(
                 uri,
                 ca_bundle=client.variables.get("MLFLOW_TRACKING_SERVER_CERT_PATH"),
                 seconds=SERVER_SECONDS,
                 tell=lambda reason: tell(f"waiting for the server: {reason}"),
             )
-        except IdentityError as error:
-            raise VerificationError(str(error)) from None
         except UnreachableError as error:
             raise VerificationError(f"{error}. Look closer: curl -v {uri}/health") from None
         tell(f"server: {uri}")
@@ -99,7 +118,7 @@ def _assume_role(client: Client) -> str:
     except RoleDeniedError:
         session = boto3.session.Session(profile_name=client.source_profile, region_name=client.team.region)
         who = caller_arn(session, source=source)
-        raise VerificationError(
+        raise IdentityError(
             f"{who} may not assume {client.team.role_arn}. Ask the platform engineer to put it under "
             f"teams.{client.team.workspace}.{client.access}s of the stack's configuration, then: pulumi up"
         ) from None

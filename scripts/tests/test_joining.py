@@ -35,7 +35,9 @@ def test_reader_joins_with_reading_alone(stack: StandIn, laptop: Laptop) -> None
 
 def test_somebody_of_another_team_is_told_who_must_let_them_in(stack: StandIn, laptop: Laptop) -> None:
     code, said = laptop.onboard(person="grace")
-    assert code == 1, said
+    assert code == 2, said
+    assert "nothing was written" in said
+    assert not (laptop.folder / "vision.env").exists()
     assert re.search(r"user/grace may not assume arn:\S+:role/vision-writer\. Ask", said), said
 
 
@@ -44,7 +46,8 @@ def test_keys_that_aws_does_not_know_are_told(stack: StandIn, laptop: Laptop) ->
     keys.write_text("[stale]\naws_access_key_id = AKIASTALE00000000000\naws_secret_access_key = stale\n")
     laptop.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(keys)
     code, said = laptop.onboard(person="stale")
-    assert code == 1, said
+    assert code == 2, said
+    assert "nothing was written" in said
     assert "AWS does not know the credentials of profile stale" in said
 
 

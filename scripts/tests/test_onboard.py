@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import onboard
+from bad_input import BadInputError
 from file_change import FileChange
 from verification import Client, VerificationError
 
@@ -29,6 +30,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
         tell("verified")
         return ADDRESS
 
+    monkeypatch.setattr(onboard, "check_role", lambda *_, **__: "arn")
     monkeypatch.setattr(onboard, "verify", verify)
     return clients
 
@@ -236,7 +238,10 @@ def test_exported_keys_are_no_source_because_boto3_would_never_assume_the_role(m
 
 
 def test_failed_verification_keeps_the_files_and_says_why(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    machine: Path,
+    verified: list[Client],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def verify(*_: object) -> str:
         raise VerificationError("the server is asleep. Wake it: make up")
@@ -245,6 +250,21 @@ def test_failed_verification_keeps_the_files_and_says_why(
     assert onboard.main(JOIN) == 1
     assert "the files are written, but the server is asleep. Wake it: make up" in capsys.readouterr().err
     assert (machine / "mlflow-vision.env").exists()
+
+
+def test_role_that_does_not_open_keeps_the_machine_as_it_was(
+    machine: Path, verified: list[Client], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check_role(client: Client, config: str) -> str:
+        assert f"[profile {client.profile}]" in config
+        raise BadInputError(["ada may not assume it. Ask the platform engineer"])
+
+    monkeypatch.setattr(onboard, "check_role", check_role)
+    before = snapshot(machine)
+    assert onboard.main(JOIN) == 2
+    assert "nothing was written:\n  - ada may not assume it" in capsys.readouterr().err
+    assert snapshot(machine) == before
+    assert verified == []
 
 
 def test_interruption_between_the_files_can_be_taken_back(

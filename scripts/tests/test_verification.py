@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 import verification
+from bad_input import BadInputError
 from identity import IdentityError, RoleDeniedError
 from reachability import UnreachableError
 from stack_outputs import TeamAccess
-from verification import Client, VerificationError, verify
+from verification import Client, VerificationError, check_role, verify
 
 TEAM = TeamAccess(
     tracking_uri="https://mlflow.example.com",
@@ -25,6 +26,18 @@ CLIENT = Client(
 )
 
 
+CONFIG = (
+    f"[default]\nregion = eu-west-1\n[profile work]\nrole_arn = {TEAM.role_arn}\nsource_profile = default\n"
+)
+
+
+def refused() -> str:
+    with pytest.raises(BadInputError) as refusal:
+        check_role(CLIENT, CONFIG)
+    (fault,) = refusal.value.faults
+    return fault
+
+
 def told(client: Client = CLIENT) -> str:
     with pytest.raises(VerificationError) as failed:
         verify(client, lambda _: None)
@@ -40,7 +53,7 @@ def test_denied_role_names_who_was_denied_and_where_to_add_it(
         return "arn:aws:iam::111122223333:user/ada"
 
     monkeypatch.setattr(verification, "caller_arn", caller)
-    assert told() == (
+    assert refused() == (
         f"arn:aws:iam::111122223333:user/ada may not assume {TEAM.role_arn}. "
         "Ask the platform engineer to put it under teams.vision.writers of the stack's configuration, "
         "then: pulumi up"
@@ -52,7 +65,7 @@ def test_unusable_credentials_are_told(machine: Path, monkeypatch: pytest.Monkey
         raise IdentityError("the credentials of profile default have expired: renew them")
 
     monkeypatch.setattr(verification, "caller_arn", caller)
-    assert told() == "the credentials of profile default have expired: renew them"
+    assert refused() == "the credentials of profile default have expired: renew them"
 
 
 def test_silent_server_is_told_with_the_command_that_looks_closer(
@@ -61,7 +74,6 @@ def test_silent_server_is_told_with_the_command_that_looks_closer(
     def wait(*_: object, **__: object) -> None:
         raise UnreachableError("no answer")
 
-    monkeypatch.setattr(verification, "caller_arn", lambda *_, **__: "arn")
     monkeypatch.setattr(verification, "wait_for_server", wait)
     assert told() == "no answer. Look closer: curl -v https://mlflow.example.com/health"
 
@@ -70,9 +82,7 @@ def test_exported_keys_do_not_stand_in_for_the_role(machine: Path, monkeypatch: 
     seen: dict[str, str] = {}
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
     monkeypatch.setattr(verification, "caller_arn", lambda *_, **__: seen.update(os.environ) or "arn")
-    monkeypatch.setattr(verification, "wait_for_server", lambda *_, **__: None)
-    monkeypatch.setattr(verification, "_hello", lambda _: "address")
-    assert verify(CLIENT, lambda _: None) == "address"
+    assert check_role(CLIENT, CONFIG) == "arn"
     assert seen["AWS_PROFILE"] == "work"
     assert "AWS_ACCESS_KEY_ID" not in seen
     assert os.environ["AWS_ACCESS_KEY_ID"] == "AKID"
