@@ -9,6 +9,7 @@ from typing import Any
 from rehearsal.account import Account
 from rehearsal.aws.beside import BESIDE_THE_EMULATOR
 from rehearsal.aws.cloud import EmulatedAws
+from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.credentials import TaskRole
 from rehearsal.database import DatabaseFront
@@ -129,6 +130,7 @@ class RehearsedStack:
         with self._steps.step("declared against created"):
             check(preview, deployment, cloud)
         self.not_rehearsed += [f"{what}: {why}" for what, why in BESIDE_THE_EMULATOR.items()]
+        self.not_rehearsed += _not_compared(cloud.compare(deployment)[1])
         return deployment
 
     def _made(self, kind: str) -> dict[str, Any]:
@@ -204,3 +206,11 @@ class RehearsedStack:
         """Count what was made, by type token."""
         made = self.deployment.resources if self.deployment else []
         return dict(sorted(Counter(resource.type for resource in made if resource.custom).items()))
+
+
+def _not_compared(met: set[tuple[str, str]]) -> list[str]:
+    """Name the declared properties that were excepted from the comparison, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for kind, declared in sorted(met):
+        names.setdefault(EXCEPTIONS[kind, declared], []).append(f"{kind.rsplit(':', 1)[1]}.{declared}")
+    return [f"not compared with what was created: {', '.join(names[why])}: {why}" for why in names]
