@@ -15,6 +15,7 @@ import pytest
 
 from rehearsal.processes import Process, free_port
 from server.tests.conftest import BUCKET, SERVE, World
+from server.tracking_server.mlflow_environment import THREADS
 
 pytestmark = pytest.mark.rehearsal
 
@@ -23,7 +24,6 @@ END_SECONDS = 30
 HOST = "mlflow.example.com"
 HEADERS = {"Host": HOST, "X-MLFLOW-WORKSPACE": "vision", "Content-Type": "application/json"}
 BATCHES = 40
-KEYS = 10
 OLDER = "bda7b8c39065"  # increase_model_version_tag_value_limit, of MLflow 2
 IMPATIENT = "import tracking_server.__main__ as s; s.CONNECT_SECONDS = 1; raise SystemExit(s.main())"
 
@@ -89,13 +89,19 @@ def test_a_teams_experiment_is_kept_in_its_workspace_below_the_artifact_root(
     assert world.rows("served", where, experiment) == [(location, "vision")]
 
 
-def test_concurrent_batches_do_not_wait_for_each_others_connections(server: Server) -> None:
+def test_batches_at_once_do_not_wait_for_each_others_connections(server: Server, world: World) -> None:
     run = create_run(server, "batches")
-    metrics = [{"key": f"k{i}", "value": i, "timestamp": 1, "step": 1} for i in range(KEYS)]
-    body = {"run_id": run, "metrics": metrics}
-    with ThreadPoolExecutor(BATCHES) as pool:
-        answers = list(pool.map(lambda _: server.ask("/api/2.0/mlflow/runs/log-batch", body), range(BATCHES)))
-    assert {status for status, _ in answers} == {200}, answers
+    body = {"run_id": run, "metrics": [{"key": "loss", "value": 1, "timestamp": 1, "step": 1}]}
+    with (
+        ThreadPoolExecutor(BATCHES) as pool,
+        closing(world.postgres.connect(database="served")) as blocker,
+    ):
+        # All that can work at once hold their first connection before any may ask for its second.
+        blocker.cursor().execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        answers = [pool.submit(server.ask, "/api/2.0/mlflow/runs/log-batch", body) for _ in range(BATCHES)]
+        server.process.wait_ready(lambda: reason_not_waiting(world, "served", THREADS), seconds=END_SECONDS)
+        blocker.rollback()
+        assert {answer.result()[0] for answer in answers} == {200}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +143,7 @@ def test_sigterm_lets_the_request_under_way_finish_and_ends_with_code_0(world: W
     ):
         blocker.cursor().execute("LOCK TABLE experiments IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(server.ask, "/api/2.0/mlflow/experiments/create", {"name": "under way"})
-        server.process.wait_ready(lambda: reason_not_waiting(world), seconds=END_SECONDS)
+        server.process.wait_ready(lambda: reason_not_waiting(world, "ended", 1), seconds=END_SECONDS)
         os.kill(server.process.pid, signal.SIGTERM)
         server.process.wait_ready(lambda: reason_accepting(server), seconds=END_SECONDS)
         assert not answer.done()
@@ -146,9 +152,13 @@ def test_sigterm_lets_the_request_under_way_finish_and_ends_with_code_0(world: W
         assert server.process.wait(END_SECONDS) == 0
 
 
-def reason_not_waiting(world: World) -> str | None:
-    waiting = world.rows("ended", "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    return None if waiting else "no request waits for the lock"
+def reason_not_waiting(world: World, database: str, wanted: int) -> str | None:
+    waiting = world.rows(
+        database,
+        "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s",
+        database,
+    )
+    return None if len(waiting) >= wanted else f"{len(waiting)} requests wait for the lock, not {wanted}"
 
 
 def reason_accepting(server: Server) -> str | None:
