@@ -112,8 +112,8 @@ class Postgres:
     def _hand_over_folder(self) -> None:
         os.chown(self.folder, self._identity["user"], self._identity["group"])
         try:
-            self._run("true")
-        except PermissionError:
+            self._run("test", "-x", self.folder)
+        except RuntimeError:
             raise RuntimeError(
                 f"Postgres does not run as root, and {UNPRIVILEGED_USER} cannot enter {self._parent}: "
                 f"let its data lie in a folder that everybody may enter, as {tempfile.gettempdir()}"
