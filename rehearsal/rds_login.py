@@ -88,7 +88,10 @@ class RdsLogin:
         return None if self.authorize(key, user) else f"{key} may not rds-db:connect"
 
     def _is_iam_user(self, user: str) -> bool:
-        with contextlib.closing(self.postgres.connect()) as connection, connection.cursor() as cursor:
+        with (
+            contextlib.closing(self.postgres.connect(database="postgres")) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(IS_IAM_USER, (user,))
             return bool(cursor.fetchone()[0])
 

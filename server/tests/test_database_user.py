@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from rehearsal.postgres import DATABASE, MASTER, Postgres
 from rehearsal.rds_login import IS_IAM_USER
 from server.tracking_server import database_user
+from server.tracking_server.errors import DatabaseError
 from server.tracking_server.settings import Backend
 
 pytestmark = pytest.mark.rehearsal
@@ -90,3 +92,10 @@ def test_the_login_that_was_taken_from_the_user_is_given_back(postgres: Postgres
     with closing(postgres.connect(MASTER)) as master:
         assert not database_user.ensure(master, BACKEND)
     assert rows(postgres, IS_IAM_USER, "mlflow") == [(True,)]
+
+
+def test_a_master_without_an_rds_masters_rights_is_said_and_leaves_nothing(postgres: Postgres) -> None:
+    said = r"^mlflow cannot make the database user another .* permission denied"
+    with closing(postgres.connect("mlflow")) as no_master, pytest.raises(DatabaseError, match=said):
+        database_user.ensure(no_master, replace(BACKEND, user="another"))
+    assert not rows(postgres, "SELECT rolname FROM pg_roles WHERE rolname ~ 'another'")

@@ -84,7 +84,7 @@ def test_a_database_at_another_revision_is_refused_and_left_alone(world: World, 
     world.rows(database, "UPDATE alembic_version SET version_num = %s", UNKNOWN)
     code, said = world.prepare(world.preparation(database, WORKSPACES="vision,latecomer"))
     assert code == 3
-    assert said.splitlines()[-1].startswith("prepare: the database's tables are at revision {UNKNOWN}, ")
+    assert said.splitlines()[-1].startswith(f"prepare: the database's tables are at revision {UNKNOWN}, ")
     assert world.rows(database, "SELECT version_num FROM alembic_version") == [(UNKNOWN,)]
     assert "latecomer" not in workspaces(world, database)
 

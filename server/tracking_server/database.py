@@ -66,9 +66,9 @@ def connect(
         except BotoCoreError as error:
             raise DatabaseError(f"no AWS credentials to log in to {where} with: {error}") from None
         except psycopg2.OperationalError as error:
-            reason = _words(error)
+            reason = words(error)
         except sqlalchemy.exc.OperationalError as error:
-            reason = _words(error.orig)
+            reason = words(error.orig)
         if any(final in reason for final in FINAL):
             raise DatabaseError(f"{where} refuses: {reason}")
         if time.monotonic() > deadline:
@@ -79,5 +79,6 @@ def connect(
         time.sleep(RETRY_SECONDS)
 
 
-def _words(error: BaseException | None) -> str:
+def words(error: BaseException | None) -> str:
+    """Return an error's text in one line."""
     return " ".join(str(error).split())

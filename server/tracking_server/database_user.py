@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import psycopg2
 from psycopg2 import sql
 
+from .database import words
+from .errors import DatabaseError
 from .settings import Backend
 
 # Whoever creates a role without being superuser is made a member of it, and cannot leave. The user belongs to
@@ -32,16 +35,24 @@ def ensure(master: Any, backend: Backend) -> bool:
     Args:
         master: a psycopg2 connection of the database's master, who owns the database.
         backend: names the user and the database.
+
+    Raises:
+        DatabaseError: the master lacks the rights of an RDS master.
     """
     names = {
         "user": sql.Identifier(backend.user),
         "creator": sql.Identifier(f"{backend.user}_creator"),
         "database": sql.Identifier(backend.database),
     }
-    with master, master.cursor() as cursor:
-        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (backend.user,))
-        missing = cursor.rowcount == 0
-        if missing:
-            cursor.execute(sql.SQL(CREATE).format(**names))
-        cursor.execute(sql.SQL(GRANT).format(**names))
+    try:
+        with master, master.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (backend.user,))
+            missing = bool(cursor.rowcount == 0)
+            if missing:
+                cursor.execute(sql.SQL(CREATE).format(**names))
+            cursor.execute(sql.SQL(GRANT).format(**names))
+    except psycopg2.Error as error:
+        raise DatabaseError(
+            f"{master.info.user} cannot make the database user {backend.user} and its rights: {words(error)}"
+        ) from None
     return missing

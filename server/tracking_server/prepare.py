@@ -47,15 +47,21 @@ def _prepare(settings: PreparationSettings) -> None:
     def log_in_as_master() -> Any:
         return psycopg2.connect(user=settings.master_username, password=settings.master_password)
 
-    # The lock lasts as long as this connection, however the process ends.
     with closing(connect(backend, log_in_as_master, CONNECT_SECONDS, _say)) as master:
+        # Imports MLflow, which reads its environment then, and takes seconds for which nobody should wait.
+        from . import tables  # noqa: PLC0415
+
         _lock(master)
         if database_user.ensure(master, backend):
             _say(f"created the database user {backend.user}")
-        _prepare_tables(settings)
+        log_in_by_token(backend)
+        engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
+        connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
+        tables.ensure(engine, backend, settings.workspaces, _say)
 
 
 def _lock(master: Any) -> None:
+    """Let the others wait for as long as this connection lasts, however the process ends."""
     master.autocommit = True
     try:
         with master.cursor() as cursor:
@@ -64,31 +70,6 @@ def _lock(master: Any) -> None:
     except LockNotAvailable:
         raise DatabaseError(f"another task has been preparing the database for {LOCK_SECONDS} s") from None
     master.autocommit = False
-
-
-def _prepare_tables(settings: PreparationSettings) -> None:
-    # MLflow reads its environment when it is imported.
-    from mlflow.entities import Workspace  # noqa: PLC0415
-    from mlflow.server import handlers  # noqa: PLC0415
-    from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
-
-    from . import schema  # noqa: PLC0415
-
-    backend = settings.backend
-    log_in_by_token(backend)
-    engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
-    connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
-    if not schema.is_ready(engine):
-        _say("creating MLflow's tables")
-        schema.create(engine)
-    # Makes MLflow's first experiment too, over which two servers that start at once would trip.
-    handlers.initialize_backend_stores(URI, default_artifact_root=backend.artifact_root)
-    store = SqlAlchemyStore(URI)
-    there = {workspace.name for workspace in store.list_workspaces()}
-    for name in settings.workspaces:
-        if name not in there:
-            store.create_workspace(Workspace(name=name))
-            _say(f"created the workspace {name}")
 
 
 def _say(progress: str) -> None:

@@ -1,0 +1,31 @@
+"""What MLflow needs in its database before a request: tables, its first experiment, the workspaces."""
+
+from collections.abc import Callable, Iterable
+
+from mlflow.entities import Workspace
+from mlflow.server import handlers
+from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.engine import Engine
+
+from . import schema
+from .database import URI
+from .settings import Backend
+
+
+def ensure(engine: Engine, backend: Backend, workspaces: Iterable[str], say: Callable[[str], None]) -> None:
+    """Create what is missing; a workspace that is no longer named is kept.
+
+    Raises:
+        SchemaError: the tables are at another revision, or not MLflow's.
+    """
+    if not schema.is_ready(engine):
+        say("creating MLflow's tables")
+        schema.create(engine)
+    # Makes the first experiment too, over which two servers that start at once would trip.
+    handlers.initialize_backend_stores(URI, default_artifact_root=backend.artifact_root)
+    store = SqlAlchemyStore(URI)
+    there = {workspace.name for workspace in store.list_workspaces()}
+    for name in workspaces:
+        if name not in there:
+            store.create_workspace(Workspace(name=name))
+            say(f"created the workspace {name}")
