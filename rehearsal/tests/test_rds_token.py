@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlencode
 
 import boto3
 import pytest
 
+from rehearsal import rds_token
 from rehearsal.rds_token import DatabaseAddress, TokenRefusedError, verify
 
 ADDRESS = DatabaseAddress(host="db.example", port=5432, region="eu-west-1")
@@ -41,6 +43,17 @@ def test_a_token_is_good_for_fifteen_minutes() -> None:
     assert verify(token(), ADDRESS, "mlflow", secret_of, now=now + timedelta(minutes=14, seconds=50)) == KEY
     assert "signed 9" in reason_refused(token(), later=timedelta(minutes=15, seconds=2))
     assert "signed -" in reason_refused(token(), later=-timedelta(minutes=6))
+
+
+def test_a_token_that_gives_itself_longer_is_good_for_fifteen_minutes_too() -> None:
+    query = dict(parse_qsl(token().partition("?")[2])) | {"X-Amz-Expires": "86400"}
+    del query["X-Amz-Signature"]
+    scope = query["X-Amz-Credential"].partition("/")[2]
+    address = f"{ADDRESS.host}:{ADDRESS.port}"
+    signature = rds_token._sign(query, address, scope, SECRET)
+    longer = f"{address}/?{urlencode(query | {'X-Amz-Signature': signature})}"
+    assert verify(longer, ADDRESS, "mlflow", secret_of) == KEY
+    assert "signed 9" in reason_refused(longer, later=timedelta(minutes=15, seconds=2))
 
 
 def altered(old: str, new: str) -> str:
