@@ -5,7 +5,6 @@ import contextlib
 import ssl
 import threading
 from concurrent.futures import Future
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from rehearsal.certificates import Certificate
@@ -46,12 +45,7 @@ class DatabaseFront:
         self._listening.result()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listening.result().call_soon_threadsafe(self._end.set)
         self._thread.join()
 

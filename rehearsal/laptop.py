@@ -29,15 +29,13 @@ class Laptop:
         smoke: outcome counts of the smoke tests.
     """
 
-    def __init__(
-        self, account_environment: Mapping[str, str], work: Path, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, aws_files: Mapping[str, str], work: Path, say: Callable[[str], None]) -> None:
         self._work = work
         self._say = say
         self.environment = {
             "PATH": interpreter_path(ROOT / ".venv"),
             "HOME": str(work),
-            **account_environment,
+            **aws_files,
         }
         self.smoke = {"passed": 0, "failed": 0, "skipped": 0}
 

@@ -4,16 +4,16 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import requests
 from aiohttp import web
 from yarl import URL
 
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.emulator import Emulator
-from rehearsal.processes import listening_socket
+from rehearsal.processes import listening_socket, wait_until
 
 CHUNK_BYTES = 64 * 1024
 START_SECONDS = 10.0
@@ -60,27 +60,31 @@ class LoadBalancer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
-    def health_path(self) -> str:
-        """Return the path that the declared target group checks."""
-        return str(self._target_group()["HealthCheckPath"])
-
     def register(self, target: str) -> None:
-        """Register the one target, `host:port`, as the ECS service would."""
-        self._target = target
+        """Register the one target, `host:port`, once it passes the declared health check.
 
-    def _target_group(self) -> dict[str, Any]:
-        groups = self._elb.describe_target_groups(LoadBalancerArn=self._arn)["TargetGroups"]
-        if len(groups) != 1 or groups[0]["Protocol"] != "HTTP" or groups[0]["TargetType"] != "ip":
-            raise UnrehearsedError(f"one HTTP target group of type ip is rehearsed, declared were {groups}")
-        return dict(groups[0])
+        Raises:
+            NotReadyError: it does not.
+        """
+        (group,) = self._elb.describe_target_groups(LoadBalancerArn=self._arn)["TargetGroups"]
+        if group["Protocol"] != "HTTP" or group["TargetType"] != "ip":
+            raise UnrehearsedError(f"an HTTP target group of type ip is rehearsed, declared was {group}")
+        url = f"http://{target}{group['HealthCheckPath']}"
+        wanted = group["Matcher"]["HttpCode"]
+
+        def reason() -> str | None:
+            try:
+                status = requests.get(url, timeout=group["HealthCheckTimeoutSeconds"]).status_code
+            except requests.RequestException as error:
+                return str(error)
+            return None if str(status) == wanted else f"{url} answers {status}, healthy is {wanted}"
+
+        seconds = group["HealthCheckIntervalSeconds"] * group["UnhealthyThresholdCount"]
+        wait_until(reason, what="target group", seconds=seconds)
+        self._target = target
 
     async def _start(self) -> None:
         attributes = self._elb.describe_load_balancer_attributes(LoadBalancerArn=self._arn)["Attributes"]

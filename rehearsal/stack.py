@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rehearsal.account import Account
 from rehearsal.aws.beside import BESIDE_THE_EMULATOR
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.aws.comparison import EXCEPTIONS
@@ -18,8 +17,9 @@ from rehearsal.deployment import Deployment
 from rehearsal.emulator import REGION, Emulator
 from rehearsal.engine import deploy
 from rehearsal.laptop import ROOT, Laptop
-from rehearsal.load_balancer import LoadBalancer
-from rehearsal.postgres import Postgres
+from rehearsal.load_balancer import LoadBalancer, UnrehearsedError
+from rehearsal.postgres import MAJOR_VERSION, Postgres
+from rehearsal.prerequisites import Prerequisites
 from rehearsal.processes import free_port
 from rehearsal.project import Project
 from rehearsal.rds_login import RdsLogin
@@ -75,18 +75,16 @@ class RehearsedStack:
         authority = CertificateAuthority(self._work)
         with step("AWS emulator with IAM enforced"):
             emulator = self._stack.enter_context(Emulator(self._work, authority))
-            account = Account(emulator, self._work, domain=DOMAIN)
-            self.laptop = Laptop(account.environment, self._work, say)
-            config = self._config(account)
+            prerequisites = Prerequisites(emulator, self._work, domain=DOMAIN)
+            self.laptop = Laptop(prerequisites.environment, self._work, say)
+            config = self._config(prerequisites)
             say(emulator.url)
-        with step("Postgres"):
-            postgres = self._stack.enter_context(Postgres(self._work))
         self.deployment = self._deploy(emulator, config)
-        with step("RDS login in front of Postgres"):
+        with step("Postgres behind RDS's login"):
             role = self._stack.enter_context(
                 TaskRole(emulator, self._task_definition(emulator)["taskRoleArn"])
             )
-            self._stack.enter_context(self._database_front(emulator, authority, postgres, role))
+            self._start_database(emulator, authority, role)
         with step("tasks of the registered definition"):
             target = self._start_task(emulator, authority, role)
         with step("load balancer from its listeners"):
@@ -107,14 +105,14 @@ class RehearsedStack:
         with self._steps.step(f"smoke tests as team {TEAM}"):
             self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
 
-    def _config(self, account: Account) -> dict[str, Any]:
-        people = {name: account.add_person(name) for name in (PERSON, OTHER_PERSON)}
+    def _config(self, prerequisites: Prerequisites) -> dict[str, Any]:
+        people = {name: prerequisites.add_person(name) for name in (PERSON, OTHER_PERSON)}
         return {
             "aws:region": REGION,
             "image": "mlflow-tracking-server:rehearsal",
             "teams": {TEAM: {"writers": [people[PERSON]]}, OTHER_TEAM: {"writers": [people[OTHER_PERSON]]}},
             "domain": DOMAIN,
-            "hostedZoneId": account.hosted_zone_id,
+            "hostedZoneId": prerequisites.hosted_zone_id,
             "egress": "public-ip",
             "disposable": True,
             "databasePort": free_port(),
@@ -146,16 +144,20 @@ class RehearsedStack:
         )
         return dict(described["taskDefinition"])
 
-    def _database_front(
-        self, emulator: Emulator, authority: CertificateAuthority, postgres: Postgres, role: TaskRole
-    ) -> DatabaseFront:
+    def _start_database(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> None:
         instance = self._made("aws:rds/instance:Instance")
+        if (instance["engine"], str(instance["engineVersion"]).split(".")[0]) != ("postgres", MAJOR_VERSION):
+            raise UnrehearsedError(
+                f"{instance['engine']} {instance['engineVersion']}: Postgres {MAJOR_VERSION} is here"
+            )
+        postgres = self._stack.enter_context(
+            Postgres(self._work, master=instance["username"], database=instance["dbName"])
+        )
         host, port = instance["address"], int(instance["port"])
         secret = emulator.client("secretsmanager").get_secret_value(
             SecretId=instance["masterUserSecrets"][0]["secretArn"]
         )
         parameters = self._made("aws:rds/parameterGroup:ParameterGroup")["parameters"]
-        self._steps.say(f"{host}:{port}")
         login = RdsLogin(
             postgres=postgres,
             address=DatabaseAddress(host=host, port=port, region=REGION),
@@ -167,7 +169,8 @@ class RehearsedStack:
             ),
             force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
-        return DatabaseFront(login, authority.issue("database", host))
+        self._stack.enter_context(DatabaseFront(login, authority.issue("database", host)))
+        self._steps.say(f"{host}:{port}")
 
     def _start_task(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> str:
         """Start prepare and the tracking server; return where the server listens."""
@@ -191,6 +194,8 @@ class RehearsedStack:
             folder=self._work,
             say=self._steps.say,
         )
+        (target,) = self._made("aws:ecs/service:Service")["loadBalancers"]
+        task.check_port(target["containerName"], target["containerPort"])
         self.not_rehearsed += task.not_rehearsed()
         self._stack.enter_context(task)
         return f"127.0.0.1:{port}"

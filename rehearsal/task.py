@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from rehearsal.credentials import TaskRole, assume
@@ -15,10 +14,15 @@ from rehearsal.processes import NotReadyError, Process, wait_until
 
 # Fargate gives an image 120 s to start unless the container says otherwise.
 START_SECONDS = 120.0
+# ECS's own, when the container names none.
+STOP_SECONDS = 30.0
 # Each check is a process; more often, and it would slow the start it waits for.
 HEALTH_POLL_SECONDS = 0.5
 # What of a container definition is done here; anything in neither table stops the rehearsal.
-REHEARSED = {"startTimeout", "name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "stopTimeout"}  # fmt: skip # noqa: E501
+REHEARSED = {
+    "name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck",
+    "startTimeout", "stopTimeout",
+}  # fmt: skip
 NOT_REHEARSED = {
     "user": "the process runs as whoever types make",
     "readonlyRootFilesystem": "needs a container",
@@ -81,17 +85,18 @@ class Task:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def process(self, container: str) -> Process:
-        """Return the process of a started container."""
-        return self._processes[container]
+    def check_port(self, container: str, port: int) -> None:
+        """Hold the load balancer's target against the container's port mappings, as ECS does.
+
+        Raises:
+            TaskError: the container is not there or does not map the port.
+        """
+        mapped = [m["containerPort"] for m in self._containers.get(container, {}).get("portMappings", [])]
+        if port not in mapped:
+            raise TaskError(f"the service forwards to {container}:{port}, which maps {mapped}")
 
     def not_rehearsed(self) -> list[str]:
         """List what the definition declares and no process can show."""
@@ -129,6 +134,7 @@ class Task:
         )
         self._processes[name] = process
         self._stack.enter_context(process)
+        self._stack.callback(process.stop, float(container.get("stopTimeout", STOP_SECONDS)))
         if "healthCheck" in container:
             self._await_healthy(container, process)
 
@@ -149,14 +155,11 @@ class Task:
         container = self._containers[name]
         registered = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
         references = {pair["name"]: pair["valueFrom"] for pair in container.get("secrets", [])}
-        for names in (
-            registered.keys() & references.keys(),
-            self._base.keys() & (registered.keys() | references.keys()),
-        ):
-            if names:
-                raise TaskError(
-                    f"container {name} has {sorted(names)} twice: registered, and from image or agent"
-                )
+        twice = (registered.keys() & references.keys()) | (
+            self._base.keys() & (registered.keys() | references.keys())
+        )
+        if twice:
+            raise TaskError(f"container {name} has {sorted(twice)} twice: registered, or from image or agent")
         return self._base | registered | {k: self._secret(reference) for k, reference in references.items()}
 
     def _secret(self, reference: str) -> str:

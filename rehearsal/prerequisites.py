@@ -1,4 +1,4 @@
-"""What an AWS account holds before the stack: a hosted zone, and people whom teams will name."""
+"""What an AWS account holds before the stack: a hosted zone, and people whom its teams name."""
 
 import configparser
 import json
@@ -14,7 +14,7 @@ ASSUME_ROLES = json.dumps(
 )
 
 
-class Account:
+class Prerequisites:
     """The emulated account, and the client side's view of it.
 
     Attributes:
