@@ -10,14 +10,14 @@ CERTIFICATE = "aws:acm/certificate:Certificate"
 
 @pytest.mark.rehearsal
 def test_server_keeps_idle_connections_longer_than_the_load_balancer() -> None:
-    from server.tracking_server.__main__ import KEEP_ALIVE_SECONDS  # noqa: PLC0415 - imports a server
+    from server.tracking_server.serving import KEEP_ALIVE_SECONDS  # noqa: PLC0415 - imports a server
 
     assert KEEP_ALIVE_SECONDS > IDLE_SECONDS
 
 
 @pytest.mark.rehearsal
 def test_server_has_drained_before_ecs_kills_it() -> None:
-    from server.tracking_server.__main__ import DRAIN_SECONDS  # noqa: PLC0415 - imports a server
+    from server.tracking_server.serving import DRAIN_SECONDS  # noqa: PLC0415 - imports a server
 
     assert DRAIN_SECONDS < STOP_SECONDS
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import policies
-from rehearsal.account import Account
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.emulator import REGION, ROOT_KEY, Emulator
+from rehearsal.prerequisites import Prerequisites
 from rehearsal.processes import Process, free_port
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -29,7 +29,7 @@ class StandIn:
     """The running stack.
 
     Attributes:
-        account: with a person for each team; its environment is a laptop's.
+        prerequisites: with a person for each team; its environment is a laptop's.
         outputs: the stack's outputs.
         tracking_uri: where the server answers.
     """
@@ -37,7 +37,7 @@ class StandIn:
     def __init__(self, emulator: Emulator, folder: Path, tracking_uri: str) -> None:
         self._iam = emulator.client("iam")
         self.s3 = emulator.client("s3")
-        self.account = Account(emulator, folder, domain="localhost")
+        self.prerequisites = Prerequisites(emulator, folder, domain="localhost")
         self.tracking_uri = tracking_uri
         self._make_bucket()
         self.outputs: dict[str, Any] = {
@@ -84,7 +84,7 @@ class StandIn:
         )
 
     def _add_team(self, team: str, person: str) -> dict[str, str]:
-        trust = json.dumps(policies.trust_principals((self.account.add_person(person),)))
+        trust = json.dumps(policies.trust_principals((self.prerequisites.add_person(person),)))
         arns = {}
         for access, rights in (
             ("writer", policies.write_team_artifacts),
@@ -159,7 +159,7 @@ class Laptop:
         self.environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(folder),
-            **stack.account.environment,
+            **stack.prerequisites.environment,
             "AWS_CONFIG_FILE": str(folder / "config"),
         }
 
