@@ -41,8 +41,9 @@ up: setup ## the same, kept running for you to look at until Ctrl-C
 test: setup ## run every test this machine can run (K=word selects)
 	@.venv/bin/python -m pytest $(if $(K),-k "$(K)")
 
-check: setup ## lint
+check: setup ## lint and check types
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
+	@.venv/bin/basedpyright --warnings
 
 deploy: setup ## pulumi up, for those with an AWS account
 	@command -v pulumi >/dev/null || { echo "deploy: the pulumi command is missing: https://www.pulumi.com/docs/install/" >&2; exit 2; }

@@ -112,7 +112,8 @@ def rehearse(*, keep: bool) -> int:
 
 
 def _show(stack: RehearsedStack) -> None:
-    shown = {k: v for k, v in stack.laptop.environment.items() if k not in {"PATH", "HOME"}}
+    environment = stack.laptop.environment if stack.laptop else {}
+    shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}}
     (FOLDER / "client.env").write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
     print(
         f"\n  UI       {stack.tracking_uri}\n"

@@ -145,7 +145,7 @@ class TaskRole:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 """Say nothing: a line of it could name a credential."""
 
         return Handler

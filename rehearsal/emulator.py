@@ -19,7 +19,7 @@ ENVIRONMENT = Path(__file__).parent.parent / ".venv-emulator"
 READY_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 75
 # The emulator's account root; it exists on loopback only and ends with the rehearsal.
-ROOT_KEY = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+ROOT_KEY: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 class Emulator:
@@ -90,9 +90,9 @@ class Emulator:
             return f"no answer from {self.url}: {error}"
         return None
 
-    def client(self, service: str, **credentials: str) -> Any:
+    def client(self, service: str, **credentials: Any) -> Any:
         """Return a boto3 client; as the account's root unless credentials are given."""
-        return boto3.session.Session().client(
+        return boto3.Session().client(
             service,
             endpoint_url=self.url,
             verify=str(self.ca_bundle),

@@ -94,7 +94,7 @@ class Laptop:
         with subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env=self.environment | more | {"PYTHONUNBUFFERED": "1"},
+            env={**self.environment, **more, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -29,9 +29,11 @@ class Cloud(Protocol):
 
     def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
         """Make a declared resource; return its id and its properties as the cloud describes them."""
+        ...
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer a provider function."""
+        ...
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineServicer):
@@ -95,7 +97,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
             if self._cloud is None:
                 raise LookupError("a preview without a cloud cannot answer it")
             answer = self._cloud.invoke(request.tok, reveal(arguments))
-        return resource_pb2.ResourceInvokeResponse(**{"return": encode(answer)})
+        # `return` is no name in Python.
+        return resource_pb2.ResourceInvokeResponse(**{"return": encode(answer)})  # pyright: ignore[reportArgumentType]
 
     def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Let the program end: there is nothing to delete."""

@@ -45,7 +45,7 @@ class Postgres:
         self.master = master
         self.database = database
         self.folder = self._parent
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[Any] | None = None
         self._identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam(UNPRIVILEGED_USER)

@@ -12,6 +12,10 @@ import pulumi
 import pulumi.runtime
 
 
+def _run(program: str) -> None:
+    runpy.run_path(program, run_name="__main__")
+
+
 def main() -> int:
     """Run the program that the arguments name; its config comes by PULUMI_CONFIG, as from Pulumi."""
     parser = argparse.ArgumentParser()
@@ -42,9 +46,7 @@ def main() -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(
-            pulumi.runtime.run_in_stack(lambda: runpy.run_path(arguments.main, run_name="__main__"))
-        )
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(arguments.main)))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1

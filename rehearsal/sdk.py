@@ -80,6 +80,6 @@ def _collection_faults(wanted: Any, value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, list if is_list else Mapping):
         yield f"{path} must be {'a list' if is_list else 'a map'}, received {value!r}"
         return
-    items = enumerate(value) if is_list else value.items()
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
     for key, item in items:
         yield from _value_faults(get_args(wanted)[-1], item, f"{path}[{key}]")

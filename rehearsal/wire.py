@@ -48,7 +48,7 @@ def decode(value: struct_pb2.Value | struct_pb2.Struct) -> Any:
     if isinstance(value, struct_pb2.Struct):
         return _decode_struct({key: decode(item) for key, item in value.fields.items()})
     kind = value.WhichOneof("kind")
-    if kind in {None, "null_value"}:
+    if kind is None or kind == "null_value":
         return None
     if kind == "struct_value":
         return decode(value.struct_value)

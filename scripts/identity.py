@@ -35,7 +35,7 @@ class RoleDeniedError(IdentityError):
     """The credentials are valid but may not assume the role."""
 
 
-def caller_arn(session: boto3.session.Session, *, source: str) -> str:
+def caller_arn(session: boto3.Session, *, source: str) -> str:
     """Return the ARN of the identity that AWS sees behind a session, assuming its role if it has one.
 
     Args:

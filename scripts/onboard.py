@@ -97,7 +97,7 @@ def _join(options: argparse.Namespace) -> int:
     try:
         team = find_team(_outputs(options), options.team, options.access)
     except BadInputError as error:
-        faults += error.faults
+        raise BadInputError([*faults, *error.faults]) from None
     if faults:
         raise BadInputError(faults)
     client = _client(options, team)

@@ -101,7 +101,7 @@ def verify(client: Client, tell: Callable[[str], None]) -> str:
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Be in a shell that has loaded the environment file and exports no keys."""
     saved = dict(os.environ)
-    os.environ.update(PATIENCE | variables)
+    os.environ.update({**PATIENCE, **variables})
     for name in EXPORTED_KEYS:
         os.environ.pop(name, None)
     try:
@@ -114,9 +114,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _assume_role(client: Client) -> str:
     source = f"profile {client.source_profile}" if client.source_profile else "this machine's role"
     try:
-        return caller_arn(boto3.session.Session(profile_name=client.profile), source=source)
+        return caller_arn(boto3.Session(profile_name=client.profile), source=source)
     except RoleDeniedError:
-        session = boto3.session.Session(profile_name=client.source_profile, region_name=client.team.region)
+        session = boto3.Session(profile_name=client.source_profile, region_name=client.team.region)
         who = caller_arn(session, source=source)
         raise IdentityError(
             f"{who} may not assume {client.team.role_arn}. Ask the platform engineer to put it under "
@@ -158,7 +158,7 @@ def _look_around(client: Client) -> str:
     root = urlsplit(client.team.artifact_root)
     try:
         mlflow.search_experiments(max_results=1)
-        boto3.session.Session().client("s3").list_objects_v2(
+        boto3.Session().client("s3").list_objects_v2(
             Bucket=root.netloc, Prefix=f"{root.path.lstrip('/')}/", MaxKeys=1
         )
     except MlflowException as error:

@@ -34,7 +34,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         stack = Stack.from_environment(os.environ)
         source = f"profile {os.environ['AWS_PROFILE']}" if "AWS_PROFILE" in os.environ else "the environment"
-        caller = caller_arn(boto3.session.Session(), source=source)
+        caller = caller_arn(boto3.Session(), source=source)
     except (SettingsError, IdentityError) as error:
         pytest.exit(str(error), returncode=BAD_INPUT)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = RETRIES
@@ -106,7 +106,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LoggedRun:
     return LoggedRun(
         run_id=started.info.run_id,
         experiment_id=started.info.experiment_id,
-        artifact_uri=started.info.artifact_uri,
+        artifact_uri=str(started.info.artifact_uri),
         mark=mark,
         losses=losses,
         artifact=artifact.read_bytes(),
@@ -115,4 +115,4 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LoggedRun:
 
 @pytest.fixture(scope="session")
 def s3() -> Any:
-    return boto3.session.Session().client("s3")
+    return boto3.Session().client("s3")

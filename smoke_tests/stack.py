@@ -85,7 +85,7 @@ def _file_fault(name: str, path: str | None) -> str | None:
 
 def _credentials_fault() -> str | None:
     try:
-        credentials = boto3.session.Session().get_credentials()
+        credentials = boto3.Session().get_credentials()
     except BotoCoreError as error:
         return f"AWS credentials: {error}"
     return None if credentials else "AWS credentials: boto3 finds none; set AWS_PROFILE to the team's profile"

@@ -23,7 +23,7 @@ def assert_denied(s3: Any, operation: str, **arguments: Any) -> None:
 
 @pytest.fixture(scope="module")
 def nobody() -> Any:
-    return boto3.session.Session().client("s3", config=Config(signature_version=UNSIGNED))
+    return boto3.Session().client("s3", config=Config(signature_version=UNSIGNED))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_public_listing_is_refused(run: LoggedRun, nobody: Any) -> None:
 def test_nothing_is_read_without_tls(run: LoggedRun, s3: Any) -> None:
     """AWS listens to plain HTTP, so it must deny; an endpoint that speaks TLS alone hangs up instead."""
     endpoint = urlsplit(s3.meta.endpoint_url)
-    plain = boto3.session.Session().client(
+    plain = boto3.Session().client(
         "s3", endpoint_url=urlunsplit(endpoint._replace(scheme="http")), config=Config(retries=ONE_ATTEMPT)
     )
     of_aws = str(endpoint.hostname).endswith((".amazonaws.com", ".amazonaws.com.cn"))

@@ -1,7 +1,7 @@
 """A run is logged as any MLflow script does it, and read back."""
 
-import mlflow
 import pytest
+from mlflow.artifacts import load_text
 from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 
@@ -31,12 +31,13 @@ def test_tag_is_read_back(run: LoggedRun, tracking: MlflowClient) -> None:
 
 
 def test_artifact_is_read_back(run: LoggedRun) -> None:
-    assert mlflow.artifacts.load_text(f"{run.artifact_uri}/notes/note.txt") == run.artifact.decode()
+    assert load_text(f"{run.artifact_uri}/notes/note.txt") == run.artifact.decode()
 
 
 def test_ended_run_is_finished(run: LoggedRun, tracking: MlflowClient) -> None:
     info = tracking.get_run(run.run_id).info
     assert info.status == RunStatus.to_string(RunStatus.FINISHED)
+    assert info.end_time is not None
     assert info.start_time <= info.end_time
 
 

@@ -1,6 +1,6 @@
 """VPC, subnets, gateways and routes."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 from rehearsal.aws.account import Account, Handler
@@ -58,7 +58,7 @@ def create_subnet(account: Account, inputs: Inputs) -> str:
     """Make a subnet; its range must lie in the VPC's, which the emulator does not ask."""
     ec2 = account.client("ec2")
     vpc = only(ec2.describe_vpcs(VpcIds=[inputs["vpcId"]])["Vpcs"], inputs["vpcId"])
-    if not ip_network(inputs["cidrBlock"]).subnet_of(ip_network(vpc["CidrBlock"])):
+    if not IPv4Network(inputs["cidrBlock"]).subnet_of(IPv4Network(vpc["CidrBlock"])):
         raise ValueError(f"cidrBlock {inputs['cidrBlock']} is not in the VPC's {vpc['CidrBlock']}")
     subnet = ec2.create_subnet(**inputs.take(SUBNET), **tags_at_birth("subnet", inputs))["Subnet"]
     if "mapPublicIpOnLaunch" in inputs:

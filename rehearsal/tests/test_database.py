@@ -66,7 +66,7 @@ def connect(database: Any, user: str, password: str, **changes: object) -> Any:
 
 
 def token(database: Any, user: str, key: str = "ALLOWED") -> str:
-    session = boto3.session.Session(aws_access_key_id=key, aws_secret_access_key="secret", region_name=REGION)
+    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key="secret", region_name=REGION)
     return str(session.client("rds").generate_db_auth_token("localhost", database.address.port, user))
 
 

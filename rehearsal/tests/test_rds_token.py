@@ -17,7 +17,7 @@ KEY, SECRET, SESSION = "ASIAEXAMPLE", "a secret/with+signs", "session/token+with
 def token(
     host: str = ADDRESS.host, port: int = ADDRESS.port, user: str = "mlflow", region: str = ADDRESS.region
 ) -> str:
-    session = boto3.session.Session(
+    session = boto3.Session(
         aws_access_key_id=KEY, aws_secret_access_key=SECRET, aws_session_token=SESSION, region_name=region
     )
     return str(session.client("rds").generate_db_auth_token(host, port, user))

@@ -147,7 +147,7 @@ def test_credentials_are_served_to_who_knows_the_token(task_role: TaskRole, emul
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**task_role.environment, "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}.items():
             patch.setenv(name, value)
-        found = boto3.session.Session().get_credentials()
+        found = boto3.Session().get_credentials()
         assert found is not None
         keys = found.get_frozen_credentials()
         assert task_role.secret_of(keys.access_key, keys.token) == keys.secret_key
@@ -155,7 +155,7 @@ def test_credentials_are_served_to_who_knows_the_token(task_role: TaskRole, emul
         assert task_role.secret_of("AKIAUNKNOWN", keys.token) is None
         patch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "guessed")
         with pytest.raises(Exception, match="401"):
-            boto3.session.Session().get_credentials()
+            boto3.Session().get_credentials()
 
 
 def test_only_the_declared_database_user_may_connect(task_role: TaskRole) -> None:
