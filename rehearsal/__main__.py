@@ -20,6 +20,8 @@ from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
 
 FOLDER = ROOT / ".rehearsal"
+REPORT_FILE = FOLDER / "report.json"
+CLIENT_FILE = FOLDER / "client.env"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -68,7 +70,7 @@ def _ignore_interrupts() -> None:
 def rehearse(*, keep: bool) -> int:
     """Run the rehearsal and return the exit code: 0 only when every step and every smoke test passed."""
     shutil.rmtree(FOLDER / "logs", ignore_errors=True)
-    for stale in (FOLDER / "report.json", FOLDER / "client.env"):
+    for stale in (REPORT_FILE, CLIENT_FILE):
         stale.unlink(missing_ok=True)
     (FOLDER / "logs").mkdir()
     steps = Steps()
@@ -89,6 +91,7 @@ def rehearse(*, keep: bool) -> int:
                 # Half an end would leave something running; there is nothing left to interrupt but the end.
                 _ignore_interrupts()
                 with steps.step("end of all that was started"):
+                    CLIENT_FILE.unlink(missing_ok=True)
                     stack.close()
                     end_children()
         except KeyboardInterrupt as interrupt:
@@ -106,7 +109,7 @@ def rehearse(*, keep: bool) -> int:
         not_rehearsed=stack.not_rehearsed,
     )
     if code != INTERRUPTED and not keep:
-        report.write(FOLDER / "report.json")
+        report.write(REPORT_FILE)
     _end(report, code, reason, keep=keep)
     return code
 
@@ -114,7 +117,7 @@ def rehearse(*, keep: bool) -> int:
 def _show(stack: RehearsedStack) -> None:
     environment = stack.laptop.environment if stack.laptop else {}
     shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}}
-    (FOLDER / "client.env").write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
+    CLIENT_FILE.write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
     print(
         f"\n  UI       {stack.tracking_uri}\n"
         "           (its certificate is the rehearsal's own, so the browser asks once)\n"
