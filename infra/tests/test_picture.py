@@ -9,16 +9,22 @@ import pytest
 from rehearsal.deployment import Deployment, Resource
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-ARROW = re.compile(r" (?:-- [^-]+ -->|-\. [^-]+ \.->|-->|---) ")
+PICTURE = README.split("```mermaid")[1].split("```")[0]
+ARROW = re.compile(r" (?:-- [^-]+ -->|-->) ")
+BOX = re.compile(r"^ +(?:subgraph )?([A-Z][A-Za-z]+)[ \[(]", re.MULTILINE)
 
 pytestmark = pytest.mark.rehearsal
 
 
-def drawn() -> list[tuple[str, str]]:
-    picture = README.split("```mermaid")[1].split("```")[0]
-    chains = [ARROW.split(line.strip()) for line in picture.splitlines() if ARROW.search(line)]
+def arrows() -> list[tuple[str, str]]:
+    chains = [ARROW.split(line.strip()) for line in PICTURE.splitlines() if ARROW.search(line)]
     pairs = [pair for chain in chains for pair in itertools.pairwise(chain)]
     return [(one, other) for one, other in pairs if one[0].isupper() and other[0].isupper()]
+
+
+def standing_in_the_network() -> list[str]:
+    inside = PICTURE.split("subgraph Network")[1].split("        end")[0]
+    return BOX.findall(inside.split("\n", 1)[1])
 
 
 def declared(stack: Deployment) -> set[frozenset[str]]:
@@ -36,7 +42,12 @@ def declared(stack: Deployment) -> set[frozenset[str]]:
 
 
 def test_every_arrow_between_boxes_is_declared(stack: Deployment) -> None:
-    arrows = drawn()
-    assert len(arrows) >= 7
-    undeclared = [pair for pair in arrows if frozenset(pair) not in declared(stack)]
-    assert not undeclared
+    assert len(arrows()) == 4
+    assert [pair for pair in arrows() if frozenset(pair) not in declared(stack)] == []
+
+
+def test_what_is_drawn_in_the_network_stands_in_it(stack: Deployment) -> None:
+    made = declared(stack)
+    boxes = {box for pair in made for box in pair} - {"Network", "Scaling"}
+    in_network = {box for box in boxes if {"Network", box} in made}
+    assert sorted(in_network) == sorted(standing_in_the_network())
