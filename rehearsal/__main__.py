@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal.certificates import BUNDLE_NAME
 from rehearsal.deployment import DeploymentError
 from rehearsal.laptop import ROOT
 from rehearsal.processes import end_children
@@ -20,6 +21,10 @@ from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
 
 FOLDER = ROOT / ".rehearsal"
+LOCK_FILE = FOLDER / "lock"
+WORK_FILE = FOLDER / "work"
+# Short: the name of a Unix socket in it has room for about a hundred bytes.
+WORK_PREFIX = "mlflow-"
 REPORT_FILE = FOLDER / "report.json"
 CLIENT_FILE = FOLDER / "client.env"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,7 +43,7 @@ def only_one() -> Iterator[None]:
         BusyError: another process holds it.
     """
     FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / "lock").open("w") as lock:
+    with LOCK_FILE.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,6 +72,21 @@ def _ignore_interrupts() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """Make a short-lived folder, after removing the one that a killed rehearsal left."""
+    if WORK_FILE.exists():
+        left = Path(WORK_FILE.read_text())
+        if left.name.startswith(WORK_PREFIX) and (left / BUNDLE_NAME).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX) as work:
+        WORK_FILE.write_text(work)
+        # Postgres, which does not run as root, passes through to a folder of its own.
+        Path(work).chmod(0o711)
+        yield Path(work)
+    WORK_FILE.unlink()
+
+
 def rehearse(*, keep: bool) -> int:
     """Run the rehearsal and return the exit code: 0 only when every step and every smoke test passed."""
     shutil.rmtree(FOLDER / "logs", ignore_errors=True)
@@ -76,10 +96,8 @@ def rehearse(*, keep: bool) -> int:
     steps = Steps()
     code, reason = 0, ""
     print("rehearsal: the declared stack in an emulated AWS, on this machine only", flush=True)
-    with tempfile.TemporaryDirectory(prefix="mlflow-") as work:
-        # Postgres, which does not run as root, passes through to a folder of its own.
-        Path(work).chmod(0o711)
-        stack = RehearsedStack(steps, folder=FOLDER, work=Path(work))
+    with working_folder() as work:
+        stack = RehearsedStack(steps, folder=FOLDER, work=work)
         try:
             try:
                 stack.start()

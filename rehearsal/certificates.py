@@ -5,6 +5,8 @@ from pathlib import Path
 
 import trustme
 
+BUNDLE_NAME = "ca.pem"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
@@ -24,7 +26,7 @@ class CertificateAuthority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._authority = trustme.CA(organization_name="mlflow-tracking rehearsal")
-        self.bundle = folder / "ca.pem"
+        self.bundle = folder / BUNDLE_NAME
         self._authority.cert_pem.write_to_path(str(self.bundle))
 
     def issue(self, role: str, *names: str) -> Certificate:

@@ -44,6 +44,8 @@ class Emulator:
                 "--bind", f"fd://{self._listener.fileno()}",
                 "--certfile", certificate.chain, "--keyfile", certificate.key,
                 "--keep-alive", str(KEEP_ALIVE_SECONDS), "--graceful-timeout", "0",
+                # One process: a worker of its own would outlive it when it is killed.
+                "--workers", "0",
             ],
             environment={
                 "PATH": "/usr/bin:/bin",

@@ -16,6 +16,7 @@ from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
 from rehearsal.deployment import Deployment, DeploymentError
 from rehearsal.monitor import Cloud, Monitor
+from rehearsal.processes import tied
 from rehearsal.project import WRONG_SETTINGS, Project
 
 PROVIDER = "aws:"
@@ -103,13 +104,13 @@ def _run(
     config: tuple[dict[str, str], list[str]],
     log: Callable[[str], None],
 ) -> None:
-    command = [
-        sys.executable, "-P", str(PROGRAM),
+    command = tied(
+        sys.executable, "-P", PROGRAM,
         "--project", project.name, "--stack", stack, "--monitor", address, "--engine", address,
         "--root", str(project.folder),
         "--folder", str(project.program.folder), "--main", project.program.main,
         "--parallel", str(PARALLEL), *(["--dry-run"] if dry_run else []),
-    ]  # fmt: skip
+    )  # fmt: skip
     # Config may hold secrets: it goes by the environment, where only the same user can look.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))} | {
         "PULUMI_CONFIG": json.dumps(config[0]),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rehearsal.processes import tied
 from rehearsal.task import interpreter_path
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +93,7 @@ class Laptop:
     def _run(self, arguments: list[str], more: Mapping[str, str]) -> None:
         """Run Python as a person would, its output line by line under the step."""
         with subprocess.Popen(
-            [sys.executable, *arguments],
+            tied(sys.executable, *arguments),
             cwd=ROOT,
             env={**self.environment, **more, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from typing import Any, Self
 import psycopg2
 from psycopg2 import sql
 
-from rehearsal.processes import NotReadyError, wait_until
+from rehearsal.processes import NotReadyError, tied, wait_until
 
 SUPERUSER = "rdsadmin"
 MASTER = "mlflow_admin"
@@ -84,12 +84,12 @@ class Postgres:
         )  # fmt: skip
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [
+                tied(
                     programs / "postgres", "-D", data,
                     "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
                     # A killed process loses nothing by it; a power cut is not rehearsed.
                     "-c", "fsync=off",
-                ],
+                ),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 cwd=self.folder, process_group=0, **self._identity,
             )  # fmt: skip

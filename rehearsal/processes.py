@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,16 @@ LOG_LINES_SHOWN = 15
 
 class NotReadyError(RuntimeError):
     """Something did not become ready; the message carries the last reason and the end of its log."""
+
+
+def tied(*command: str | Path) -> list[str]:
+    """Return the command as one that the kernel kills when this process dies, whatever kills it.
+
+    Linux alone can: elsewhere only an end in order ends what was started.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+    return [*prefix, *map(str, command)]
 
 
 def listening_socket() -> socket.socket:
@@ -78,7 +90,7 @@ class Process:
         """
         self.name = name
         self.log = log
-        self._command = [str(part) for part in command]
+        self._command = tied(*command)
         self._environment = dict(environment)
         self._pass_fds = tuple(pass_fds)
         self._cwd = cwd

@@ -147,6 +147,28 @@ def test_interrupted_it_leaves_nothing_and_starts_again(
     assert (FOLDER / "report.json").exists() == ends_anyway
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other kernel ties processes to one another")
+def test_killed_it_leaves_no_process_and_the_next_start_removes_its_folder(
+    nothing_left: list[Terminal],
+) -> None:
+    killed = Terminal(sys.executable, "-m", "rehearsal")
+    nothing_left.append(killed)
+    killed.read_until("onboarding of team")
+    killed.child.kill()
+    killed.end()
+    deadline = time.monotonic() + END_SECONDS
+    while [left for left in killed.leftovers() if not left.startswith(str(killed.temporary))]:
+        assert time.monotonic() < deadline, killed.leftovers()
+        time.sleep(0.1)
+    assert killed.leftovers() != []
+
+    following = Terminal(sys.executable, "-m", "rehearsal")
+    nothing_left.append(following)
+    following.read_until("preview of the Pulumi program")
+    following.press_ctrl_c()
+    assert following.end() == 130
+
+
 def test_stack_that_lets_a_team_into_anothers_prefix_fails(
     tmp_path: Path, nothing_left: list[Terminal]
 ) -> None:
