@@ -14,7 +14,14 @@ from tracking_server import TrackingServer, TrackingServerArgs
 s = settings_of_stack()
 
 network = Network(
-    "network", NetworkArgs(cidr=s.vpc_cidr, region=s.region, egress=s.egress, log_days=s.log_days)
+    "network",
+    NetworkArgs(
+        cidr=s.vpc_cidr,
+        region=s.region,
+        egress=s.egress,
+        log_days=s.log_days,
+        disposable=s.disposable,
+    ),
 )
 artifact_store = ArtifactStore("artifact-store", ArtifactStoreArgs(disposable=s.disposable))
 backend_store = BackendStore(

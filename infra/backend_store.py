@@ -173,7 +173,8 @@ class BackendStore(pulumi.ComponentResource):
             final_snapshot_identifier=(
                 None if args.disposable else pulumi.Output.concat(self._identifier, "-final")
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=log_groups),
+            # AWS refuses to delete it too, but only when all that stands before it is gone.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=log_groups, protect=not args.disposable),
         )
 
 

@@ -81,7 +81,8 @@ def _confined(*, image: str, region: str, log_group: str) -> dict[str, Any]:
         "image": image,
         "user": USER,
         "readonlyRootFilesystem": True,
-        "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
+        # ECS describes the empty list too: without it, each `pulumi up` would replace the task definition.
+        "linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}},
         "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": f"/{SCRATCH}", "readOnly": False}],
         "logConfiguration": {
             "logDriver": "awslogs",

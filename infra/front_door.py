@@ -167,7 +167,7 @@ class FrontDoor(pulumi.ComponentResource):
 
     def _plain_listener(self) -> None:
         aws.lb.Listener(
-            f"{self._name}-plain-listener",
+            f"{self._name}-http-listener",
             load_balancer_arn=self._load_balancer.arn,
             port=HTTP,
             protocol="HTTP",
@@ -187,7 +187,7 @@ class FrontDoor(pulumi.ComponentResource):
             opts=self._child,
         )
         aws.lb.Listener(
-            f"{self._name}-redirect-listener",
+            f"{self._name}-http-listener",
             load_balancer_arn=self._load_balancer.arn,
             port=HTTP,
             protocol="HTTP",

@@ -11,6 +11,8 @@ from documents import rendered
 from policies import deliver_flow_logs, trust_service
 
 ANYWHERE = "0.0.0.0/0"
+# No Fargate in the first two ("Supported Regions for Amazon ECS on AWS Fargate"), no db.t4g in the third.
+LACKING_ZONES = ["usw1-az2", "apne1-az3", "use1-az3"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,14 @@ class NetworkArgs:
         region: AWS region.
         egress: `nat` or `public-ip`.
         log_days: how long flow logs are kept.
+        disposable: whether the VPC may be destroyed at once.
     """
 
     cidr: str
     region: str
     egress: str
     log_days: int
+    disposable: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +76,14 @@ class Network(pulumi.ComponentResource):
             cidr_block=args.cidr,
             enable_dns_support=True,
             enable_dns_hostnames=True,
-            opts=self._child,
+            # RDS and the load balancer cannot move to another VPC: a replacement would stop half-way.
+            opts=pulumi.ResourceOptions(parent=self, protect=not args.disposable),
         )
         aws.ec2.DefaultSecurityGroup(f"{name}-default-security-group", vpc_id=self._vpc.id, opts=self._child)
         self._zones = aws.get_availability_zones_output(
             state="available",
             filters=[{"name": "zone-type", "values": ["availability-zone"]}],
+            exclude_zone_ids=LACKING_ZONES,
             opts=pulumi.InvokeOutputOptions(parent=self),
         )
         addresses = plan(args.cidr)

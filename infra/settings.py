@@ -11,6 +11,7 @@ import pulumi.runtime
 import address_plan
 from config_reader import ConfigReader, words
 from faults import WrongSettingsError
+from hosted_zone import check_zone
 from sizes import FARGATE_MEMORY, LOG_RETENTION_DAYS
 from teams import Team, read_teams
 
@@ -62,12 +63,17 @@ def settings_of_stack() -> Settings:
     if REGION in everything:
         config[REGION] = everything[REGION]
     try:
-        return read_settings(ConfigReader(config))
+        settings = read_settings(ConfigReader(config))
+        if settings.hosted_zone_id:
+            check_zone(
+                settings.hosted_zone_id, settings.domain, proves_certificate=not settings.certificate_arn
+            )
     except WrongSettingsError as error:
         print(
             f"Wrong settings of stack {pulumi.get_stack()} ({len(error.faults)}):\n{error}", file=sys.stderr
         )
         sys.exit(WRONG_SETTINGS)
+    return settings
 
 
 def read_settings(config: ConfigReader) -> Settings:

@@ -18,9 +18,9 @@ from policies import pull_image, trust_service, write_log_streams
 from scaling import Scaling, ScalingArgs
 
 HTTPS = 443
-HEALTH_GRACE_SECONDS = (
-    300  # the database is prepared and MLflow imported before the load balancer's checks count
-)
+# The database is prepared and MLflow imported before the load balancer's checks count.
+HEALTH_GRACE_SECONDS = 300
+STEADY_TIMEOUT = "40m"  # the circuit breaker's three attempts and the way back take more than the usual 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,9 @@ class TrackingServer(pulumi.ComponentResource):
         self._security_group = self._guarded_security_group()
         task_role = self._role("task", args.task_grants)
         execution_role = self._role("execution", {**self._own_execution_grants(), **args.execution_grants})
-        service = self._service(self._task_definition(task_role, execution_role))
+        definition = self._task_definition(task_role, execution_role)
+        service = self._service(definition)
+        pulumi.Output.all(service.task_definition, definition.arn).apply(refuse_rollback)
         Scaling(
             f"{name}-scaling",
             ScalingArgs(
@@ -174,7 +176,7 @@ class TrackingServer(pulumi.ComponentResource):
         ).apply(lambda known: json.dumps(container_definitions(**known)))
         return aws.ecs.TaskDefinition(
             f"{self._name}-task",
-            family=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+            family=f"{pulumi.get_project()}-{pulumi.get_stack()}".replace(".", "-"),
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
             runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
@@ -184,6 +186,7 @@ class TrackingServer(pulumi.ComponentResource):
             task_role_arn=task_role.arn,
             volumes=[{"name": SCRATCH}],
             container_definitions=containers,
+            skip_destroy=True,  # ECS rolls back to the revision before this one
             opts=self._child,
         )
 
@@ -220,5 +223,20 @@ class TrackingServer(pulumi.ComponentResource):
                 parent=self,
                 depends_on=self._before_start,
                 ignore_changes=["desired_count"],  # autoscaling owns it
+                custom_timeouts=pulumi.CustomTimeouts(create=STEADY_TIMEOUT, update=STEADY_TIMEOUT),
             ),
         )
+
+
+def refuse_rollback(revisions: list[str]) -> None:
+    """Fail the update when ECS went back to the revision before, which the provider calls a success.
+
+    Args:
+        revisions: ARNs of the task definition that runs and of the one that was declared.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    running, declared = revisions
+    if running != declared:
+        raise RuntimeError(f"ECS went back to {running}; the log of {declared}'s tasks says why")

@@ -24,6 +24,11 @@ CONFIG = {
     "hostedZoneId": "Z0123456789",
     "teams": {"vision": {"writers": [WRITER], "readers": [READER]}, "speech": {"writers": [WRITER]}},
 }
+ZONES = {
+    "Z0123456789": {"name": "example.com", "privateZone": False},
+    "ZOTHER": {"name": "example.org", "privateZone": False},
+    "ZPRIVATE": {"name": "example.com", "privateZone": True},
+}
 SERVICES = {"lb": "elasticloadbalancing", "cloudwatch": "logs"}
 
 
@@ -58,7 +63,9 @@ class PaperCloud:
             **resource.inputs,
         }
 
-    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if token == "aws:route53/getZone:getZone":
+            return {"zoneId": arguments["zoneId"], **ZONES[arguments["zoneId"]]}
         assert token == "aws:index/getAvailabilityZones:getAvailabilityZones"
         return {"names": [f"{REGION}a", f"{REGION}b", f"{REGION}c"]}
 

@@ -73,7 +73,7 @@ def test_containers_have_no_root_no_capability_and_one_writable_folder(
     for container in definitions:
         assert container["user"] == "10001:10001"
         assert container["readonlyRootFilesystem"] is True
-        assert container["linuxParameters"] == {"capabilities": {"drop": ["ALL"]}}
+        assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
         assert not container.get("privileged", False)
         assert [mount["containerPath"] for mount in container["mountPoints"]] == ["/tmp"]  # noqa: S108 - the only place
 

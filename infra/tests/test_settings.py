@@ -44,7 +44,7 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
         task_cpu=1024,
         task_memory=2048,
         min_tasks=1,
-        max_tasks=4,
+        max_tasks=2,
         domain="mlflow.example.com",
         hosted_zone_id="Z0123456789",
         certificate_arn="",

@@ -12,6 +12,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("aws:ec2/flowLog:FlowLog", "iamRoleArn"): _UNDESCRIBED,
     ("aws:ec2/natGateway:NatGateway", "allocationId"): _UNDESCRIBED,
     ("aws:ecs/service:Service", "waitForSteadyState"): _INSTRUCTION,
+    ("aws:ecs/taskDefinition:TaskDefinition", "skipDestroy"): _INSTRUCTION,
     ("aws:rds/instance:Instance", "deleteAutomatedBackups"): _INSTRUCTION,
     ("aws:rds/instance:Instance", "enabledCloudwatchLogsExports"): _UNDESCRIBED,
     ("aws:rds/instance:Instance", "finalSnapshotIdentifier"): _INSTRUCTION,

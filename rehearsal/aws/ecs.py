@@ -68,6 +68,7 @@ def create_task_definition(account: Account, inputs: Inputs) -> str:
 
     The provider's id is the family, by which AWS describes only the newest revision of whichever stack.
     """
+    inputs.ignore("skipDestroy")
     answer = account.client("ecs").register_task_definition(
         **inputs.take(TASK),
         **(

@@ -13,6 +13,8 @@ def availability_zones(account: Account, inputs: Inputs) -> dict[str, Any]:
     zones = account.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
     if "state" in inputs:
         zones = [zone for zone in zones if zone["State"] == inputs["state"]]
+    lacking = inputs.get("excludeZoneIds", [])
+    zones = [zone for zone in zones if zone["ZoneId"] not in lacking]
     zones = sorted(zones, key=lambda zone: str(zone["ZoneName"]))
     return {
         "id": account.region,
@@ -22,6 +24,18 @@ def availability_zones(account: Account, inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def hosted_zone(account: Account, inputs: Inputs) -> dict[str, Any]:
+    """Describe a hosted zone by its id."""
+    zone = account.client("route53").get_hosted_zone(Id=inputs["zoneId"])["HostedZone"]
+    return {
+        "id": inputs["zoneId"],
+        "zoneId": zone["Id"].removeprefix("/hostedzone/"),
+        "name": zone["Name"].removesuffix("."),
+        "privateZone": zone["Config"]["PrivateZone"],
+    }
+
+
 FUNCTIONS: dict[str, Callable[[Account, Inputs], dict[str, Any]]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+    "aws:route53/getZone:getZone": hosted_zone,
 }

@@ -6,8 +6,8 @@ from .settings import Backend
 # Requests that work at the same time, each in a thread. MLflow's log_batch holds one connection and takes a
 # second: with more threads than spare connections all of them wait for each other for 30 s and fail.
 THREADS = 10
-CONNECTIONS_KEPT = THREADS
-CONNECTIONS_MORE = THREADS
+CONNECTIONS_KEPT = 5  # by each of MLflow's three stores
+CONNECTIONS_MORE = 2 * THREADS - CONNECTIONS_KEPT
 CONNECT_SECONDS = 5
 
 

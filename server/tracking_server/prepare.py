@@ -20,8 +20,9 @@ from .mlflow_environment import mlflow_environment
 from .settings import PreparationSettings, read_preparation
 
 # Together below the 120 s after which Fargate gives up on a container that others wait for.
-CONNECT_SECONDS = 45
-LOCK_SECONDS = 45
+CONNECT_SECONDS = 40
+LOCK_SECONDS = 40
+TOKEN_SECONDS = 15  # the master is in by then; a right that was just granted takes some seconds
 # Any number, as long as every version of this program takes the same.
 LOCK = 5_000
 
@@ -56,7 +57,7 @@ def _prepare(settings: PreparationSettings) -> None:
             _say(f"created the database user {backend.user}")
         log_in_by_token(backend)
         engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
-        connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
+        connect(backend, engine.connect, TOKEN_SECONDS, _say).close()
         tables.ensure(engine, backend, settings.workspaces, _say)
 
 
