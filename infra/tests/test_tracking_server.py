@@ -79,7 +79,7 @@ def test_failed_deployment_rolls_back_while_the_old_tasks_serve(stack: Deploymen
 def test_autoscaling_owns_the_number_of_tasks(stack: Deployment) -> None:
     assert stack.one("aws:ecs/service:Service").options.ignore_changes == ("desiredCount",)
     target = stack.one("aws:appautoscaling/target:Target").inputs
-    assert (target["minCapacity"], target["maxCapacity"]) == (1, 4)
+    assert (target["minCapacity"], target["maxCapacity"]) == (1, 2)
     metrics = {
         policy.inputs["targetTrackingScalingPolicyConfiguration"]["predefinedMetricSpecification"][
             "predefinedMetricType"
