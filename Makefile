@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.installed ## install everything into .venv and .venv-emulator (about 2 GB)
+setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5 GB)
 
 .venv/.installed: requirements.lock requirements-installer.lock rehearsal/emulator.lock
 	@echo "setup: installing into .venv and .venv-emulator (first time: 1 to 3 minutes)"
@@ -35,7 +35,7 @@ lock: .venv/.installed ## renew the locked dependencies, with hashes
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal
 
-up: setup ## the same, kept running for you to look at until Ctrl-C
+up: setup ## deploy and join like this, then keep it running to look at until Ctrl-C
 	@.venv/bin/python -m rehearsal --keep
 
 test: setup ## run every test this machine can run (K=word selects)

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import os
 import shutil
 import signal
 import sys
@@ -17,7 +18,7 @@ from rehearsal.deployment import DeploymentError
 from rehearsal.laptop import ROOT
 from rehearsal.processes import end_children
 from rehearsal.report import Report
-from rehearsal.stack import RehearsedStack
+from rehearsal.stack import TEAM, RehearsedStack
 from rehearsal.steps import Steps
 
 FOLDER = ROOT / ".rehearsal"
@@ -27,6 +28,7 @@ WORK_FILE = FOLDER / "work"
 WORK_PREFIX = "mlflow-"
 REPORT_FILE = FOLDER / "report.json"
 CLIENT_FILE = FOLDER / "client.env"
+FOREIGN_PREFIXES = ("AWS_", "MLFLOW_", "PG")
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -67,6 +69,13 @@ def ending_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def forget_the_shell() -> None:
+    """Drop what the shell says of AWS, MLflow, Postgres and proxies: all that is talked to is on loopback."""
+    for name in [*os.environ]:
+        if name.startswith(FOREIGN_PREFIXES) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+
+
 def _ignore_interrupts() -> None:
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
@@ -90,9 +99,9 @@ def working_folder() -> Iterator[Path]:
 def rehearse(*, keep: bool) -> int:
     """Run the rehearsal and return the exit code: 0 only when every step and every smoke test passed."""
     shutil.rmtree(FOLDER / "logs", ignore_errors=True)
-    for stale in (REPORT_FILE, CLIENT_FILE):
-        stale.unlink(missing_ok=True)
     (FOLDER / "logs").mkdir()
+    if not keep:
+        REPORT_FILE.unlink(missing_ok=True)
     steps = Steps()
     code, reason = 0, ""
     print("rehearsal: the declared stack in an emulated AWS, on this machine only", flush=True)
@@ -110,8 +119,10 @@ def rehearse(*, keep: bool) -> int:
                 _ignore_interrupts()
                 with steps.step("end of all that was started"):
                     CLIENT_FILE.unlink(missing_ok=True)
-                    stack.close()
-                    end_children()
+                    try:
+                        stack.close()
+                    finally:
+                        end_children()
         except KeyboardInterrupt as interrupt:
             code = 0 if keep and stack.tracking_uri else INTERRUPTED
             reason = f"ended by {interrupt}" if interrupt.args else "ended"
@@ -137,7 +148,7 @@ def _show(stack: RehearsedStack) -> None:
     shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}}
     CLIENT_FILE.write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
     print(
-        f"\n  UI       {stack.tracking_uri}\n"
+        f"\n  UI       {stack.tracking_uri}/#/experiments?workspace={TEAM}\n"
         "           (its certificate is the rehearsal's own, so the browser asks once)\n"
         "  client   set -a; . .rehearsal/client.env; set +a    then any Python that imports mlflow\n"
         "  end      Ctrl-C\n",
@@ -165,6 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep it running until Ctrl-C")
     arguments = parser.parse_args()
+    forget_the_shell()
     try:
         with ending_in_order(), only_one():
             return rehearse(keep=arguments.keep)

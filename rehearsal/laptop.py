@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,13 +103,24 @@ class Laptop:
             text=True,
             process_group=0,
         ) as child:
+
+            def end() -> None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)
+
+            # Its silence must not last for ever either, so reading has a deadline too.
+            deadline = threading.Timer(CLIENT_SECONDS, end)
+            deadline.daemon = True
+            deadline.start()
             try:
                 for line in child.stdout or ():
                     self._say(line.rstrip())
-                code = child.wait(CLIENT_SECONDS)
+                code = child.wait()
             finally:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                deadline.cancel()
+                end()
+        if code == -signal.SIGKILL:
+            raise ClientError(f"{' '.join(arguments[:3])} did not end within {CLIENT_SECONDS:.0f} s")
         if code != 0:
             raise ClientError(f"{' '.join(arguments[:3])} ended with exit code {code}")
 
