@@ -16,7 +16,7 @@ from client_files import ClientFiles
 from file_change import FileChange
 from reachability import address_fault
 from stack_outputs import TeamAccess, find_team
-from verification import EXPORTED_KEYS, Client, VerificationError, check_role, verify
+from verification import EXPERIMENT, EXPORTED_KEYS, Client, VerificationError, check_role, verify
 
 PROJECT = Path(__file__).parent.parent
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -50,7 +50,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "No secret is written anywhere.",
     )
     parser.add_argument("--team", required=True, help="a name under `teams` in the stack's configuration")
-    parser.add_argument("--access", choices=("writer", "reader"), default="writer")
+    parser.add_argument("--access", choices=("writer", "reader"), default="writer", help="(default: writer)")
     outputs = parser.add_mutually_exclusive_group()
     outputs.add_argument(
         "--outputs", metavar="FILE", help="what `pulumi stack output --json` printed; - reads it here"
@@ -74,7 +74,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--ca-bundle", metavar="FILE", type=_path, help="PEM file that vouches for server and AWS"
     )
-    parser.add_argument("--env-file", metavar="FILE", type=_path, help="default: ./<profile>.env")
+    parser.add_argument(
+        "--env-file",
+        metavar="FILE",
+        type=_path,
+        help="the environment file to write (default: ./<profile>.env)",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
     mode.add_argument("--undo", action="store_true", help="take out what this script wrote")
@@ -113,8 +118,8 @@ def _join(options: argparse.Namespace) -> int:
     address = verify(client, _tell)
     print(f"\nsee it: {address}")
     unset = f"unset {' '.join(exported)}; " if exported else ""
-    print(f"next: {unset}set -a; . {shlex.quote(str(options.env_file))}; set +a")
     print(f"take it back: {_undo_command(options)}")
+    print(f"next: {unset}set -a; . {_from_here(options.env_file)}; set +a")
     return DONE
 
 
@@ -178,6 +183,7 @@ def _client(options: argparse.Namespace, team: TeamAccess) -> Client:
     variables = {
         "MLFLOW_TRACKING_URI": (options.tracking_uri or team.tracking_uri).rstrip("/"),
         "MLFLOW_WORKSPACE": team.workspace,
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
         "AWS_PROFILE": options.profile,
     }
     if bundle := options.ca_bundle:
@@ -214,9 +220,15 @@ def _apply(changes: Sequence[FileChange]) -> None:
 
 def _undo_command(options: argparse.Namespace) -> str:
     return (
-        f"python scripts/onboard.py --undo --team {options.team} --profile {options.profile} "
-        f"--env-file {shlex.quote(str(options.env_file))}"
+        f"{_from_here(Path(sys.executable))} {_from_here(Path(__file__))} --undo --team {options.team} "
+        f"--profile {options.profile} --env-file {_from_here(options.env_file)}"
     )
+
+
+def _from_here(path: Path) -> str:
+    """Return a path as a person in this folder would type it; `.` of sh needs the slash."""
+    here = Path.cwd()
+    return shlex.quote(f"./{path.relative_to(here)}" if path.is_relative_to(here) else str(path))
 
 
 def _tell(line: str) -> None:

@@ -2,6 +2,7 @@ import json
 import re
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from scripts.tests.stand_in import BUCKET, PROJECT, Laptop, StandIn
 
 pytestmark = pytest.mark.rehearsal
 
-NO_WRITING = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+
+def deny(action: str) -> policies.Document:
+    return policies.document({"Effect": "Deny", "Action": action, "Resource": "*"})
 
 
 def test_hello_run_is_logged_with_the_role_and_its_artifact_lies_in_s3(
@@ -24,6 +27,15 @@ def test_hello_run_is_logged_with_the_role_and_its_artifact_lies_in_s3(
     seen = re.search(rf"see it: {stack.tracking_uri}/#/experiments/(\d+)/runs/(\w+)\?workspace=vision", said)
     assert seen, said
     key = f"workspaces/vision/{seen[1]}/{seen[2]}/artifacts/hello.txt"
+    request = urllib.request.Request(
+        f"{stack.tracking_uri}/api/2.0/mlflow/runs/get?run_id={seen[2]}",
+        headers={"X-MLFLOW-WORKSPACE": "vision"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        run = json.load(answer)["run"]
+    assert run["info"]["status"] == "FINISHED"
+    assert [(each["key"], each["value"]) for each in run["data"]["params"]] == [("profile", "mlflow-vision")]
+    assert [(each["key"], each["value"]) for each in run["data"]["metrics"]] == [("hello", 1.0)]
     assert b"straight to S3" in stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
@@ -31,6 +43,13 @@ def test_reader_joins_with_reading_alone(stack: StandIn, laptop: Laptop) -> None
     code, said = laptop.onboard("--access", "reader")
     assert code == 0, said
     assert "assumed-role/vision-reader/" in said
+
+
+def test_reader_who_may_not_list_is_told(stack: StandIn, laptop: Laptop) -> None:
+    with stack.rights("vision-reader", deny("s3:ListBucket")):
+        code, said = laptop.onboard("--access", "reader")
+    assert code == 1, said
+    assert f"role/vision-reader what a reader needs under s3://{BUCKET}/workspaces/vision" in said
 
 
 def test_somebody_of_another_team_is_told_who_must_let_them_in(stack: StandIn, laptop: Laptop) -> None:
@@ -52,7 +71,7 @@ def test_keys_that_aws_does_not_know_are_told(stack: StandIn, laptop: Laptop) ->
 
 
 def test_denied_upload_names_the_role_and_the_prefix(stack: StandIn, laptop: Laptop) -> None:
-    with stack.rights("vision-writer", policies.document(NO_WRITING)):
+    with stack.rights("vision-writer", deny("s3:PutObject")):
         code, said = laptop.onboard()
     assert code == 1, said
     assert f"role/vision-writer what a writer needs under s3://{BUCKET}/workspaces/vision" in said
@@ -67,11 +86,12 @@ def test_outputs_of_another_stack_are_noticed_before_an_artifact_is_written(
     assert "the stack's outputs say s3://another-bucket/workspaces/vision" in said
 
 
-def test_workspace_that_the_server_does_not_have_is_told(stack: StandIn, laptop: Laptop) -> None:
+@pytest.mark.parametrize("access", ["writer", "reader"])
+def test_workspace_that_the_server_does_not_have_is_told(stack: StandIn, laptop: Laptop, access: str) -> None:
     laptop.outputs.write_text(
         json.dumps(stack.outputs).replace('"vision"', '"optics"').replace("s/vision", "s/optics")
     )
-    code, said = laptop.onboard("--team", "optics")
+    code, said = laptop.onboard("--team", "optics", "--access", access)
     assert code == 1, said
     assert "the server refused workspace optics" in said
 
@@ -90,13 +110,19 @@ def test_ctrl_c_while_waiting_for_the_server_can_be_taken_back(stack: StandIn, l
     assert not Path(laptop.environment["AWS_CONFIG_FILE"]).exists()
 
 
-def test_shell_loads_the_environment_file(laptop: Laptop) -> None:
+def test_printed_commands_load_the_environment_and_take_it_back(laptop: Laptop) -> None:
     code, said = laptop.onboard()
     assert code == 0, said
-    following = re.search(r"next: (.*)", said)
-    assert following
-    printed = subprocess.run(
-        ["sh", "-c", f"{following[1]}; exec printenv MLFLOW_WORKSPACE AWS_PROFILE"],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert printed.stdout == "vision\nmlflow-vision\n"
+    printed = dict(re.findall(r"^(next|take it back): (.*)$", said, re.MULTILINE))
+
+    def shell(command: str) -> str:
+        return subprocess.run(
+            ["sh", "-e", "-c", command],
+            cwd=PROJECT, env=laptop.environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    loaded = shell(f"{printed['next']}; exec printenv MLFLOW_WORKSPACE AWS_PROFILE")
+    assert loaded == "vision\nmlflow-vision\n"
+    shell(printed["take it back"])
+    assert not (laptop.folder / "vision.env").exists()
+    assert not Path(laptop.environment["AWS_CONFIG_FILE"]).exists()

@@ -46,6 +46,7 @@ def test_joining_writes_the_profile_and_the_environment_file(machine: Path, veri
     assert (machine / "mlflow-vision.env").read_text().splitlines()[1:-1] == [
         "MLFLOW_TRACKING_URI=https://mlflow.example.com",
         "MLFLOW_WORKSPACE=vision",
+        "MLFLOW_EXPERIMENT_NAME=Default",
         "AWS_PROFILE=mlflow-vision",
     ]
     assert [client.profile for client in verified] == ["mlflow-vision"]
@@ -55,10 +56,13 @@ def test_last_lines_are_the_runs_address_and_the_next_command(
     machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
 ) -> None:
     onboard.main([*JOIN, "--env-file", "my team.env"])
-    seen, following, undo = capsys.readouterr().out.splitlines()[-3:]
+    seen, undo, following = capsys.readouterr().out.splitlines()[-3:]
     assert seen == f"see it: {ADDRESS}"
-    assert following == f"next: set -a; . '{machine}/my team.env'; set +a"
-    assert undo.startswith("take it back: python scripts/onboard.py --undo --team vision")
+    assert following == "next: set -a; . './my team.env'; set +a"
+    assert undo.startswith("take it back: ")
+    assert undo.endswith(
+        "scripts/onboard.py --undo --team vision --profile mlflow-vision --env-file './my team.env'"
+    )
 
 
 def test_joining_again_changes_nothing(machine: Path, verified: list[Client]) -> None:
@@ -116,6 +120,7 @@ def test_tunnel_and_bundle_reach_the_client(machine: Path, verified: list[Client
     assert verified[0].variables == {
         "MLFLOW_TRACKING_URI": uri,
         "MLFLOW_WORKSPACE": "vision",
+        "MLFLOW_EXPERIMENT_NAME": "Default",
         "AWS_PROFILE": "mlflow-vision",
         "MLFLOW_TRACKING_SERVER_CERT_PATH": bundle,
         "AWS_CA_BUNDLE": bundle,
