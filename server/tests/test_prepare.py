@@ -6,14 +6,17 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from rehearsal.processes import free_port
+import containers
+from rehearsal.processes import free_port, listening_socket
 from server.tests.conftest import BUCKET, PREPARE, PREPARE_SECONDS, World
+from server.tracking_server.prepare import LOCK, TOTAL_SECONDS
 
 pytestmark = pytest.mark.rehearsal
 
 AT_ONCE = 3
 UNKNOWN = "ffffffffffff"
-IMPATIENT = "import tracking_server.prepare as p; p.CONNECT_SECONDS = 1; raise SystemExit(p.main())"
+IMPATIENT = "import tracking_server.prepare as p; p.TOTAL_SECONDS = 4; raise SystemExit(p.main())"
+PYTHON_STARTS_SECONDS = 15  # at worst, on a task's shared cores
 
 
 def workspaces(world: World, database: str) -> set[str]:
@@ -24,7 +27,7 @@ def test_an_empty_database_gets_user_tables_and_workspaces_each_said_in_a_line(
     world: World, prepared: str
 ) -> None:
     for line in (
-        f"prepare: the artifact root s3://{BUCKET} is there",
+        f"prepare: looking for the artifact root s3://{BUCKET}",
         "prepare: creating MLflow's tables",
         "prepare: created the workspace vision",
         "prepare: created the workspace speech",
@@ -111,14 +114,49 @@ def test_what_cannot_be_used_is_one_sentence(world: World, changes: dict[str, st
     assert "Traceback" not in said
 
 
-def test_a_database_that_does_not_answer_is_waited_for_then_one_sentence(world: World) -> None:
-    environment = world.preparation(PGPORT=str(free_port()))
-    with world.start(environment, "-c", IMPATIENT) as process:
-        assert process.wait(PREPARE_SECONDS) == 1
-    *_, waiting, end = process.log.read_text().splitlines()
+def test_a_database_that_does_not_come_is_waited_for_until_the_one_deadline(world: World) -> None:
+    code, waiting, end = gives_up(world, free_port())
+    assert code == 1
     assert waiting.startswith("prepare: waiting for the database at localhost:")
-    assert end.startswith("prepare: the database at localhost:")
-    assert end.endswith("Is the server running on that host and accepting TCP/IP connections?")
+    assert waiting.endswith("Is the server running on that host and accepting TCP/IP connections?")
+    assert end == waiting.replace("prepare: ", "prepare: gave up after 4 s at this step: ")
+
+
+def test_the_deadline_holds_in_the_middle_of_a_call_that_nothing_interrupts(world: World) -> None:
+    with listening_socket() as silent:
+        port = silent.getsockname()[1]
+        code, _, end = gives_up(world, port)
+    assert code == 1
+    assert end == f"prepare: gave up after 4 s at this step: logging in to the database at localhost:{port}"
+
+
+def gives_up(world: World, port: int) -> tuple[int, str, str]:
+    """Prepare with a short deadline; return the exit code and the last two lines."""
+    with world.start(world.preparation(PGPORT=str(port)), "-c", IMPATIENT) as process:
+        code = process.wait(PREPARE_SECONDS)
+    *_, before, end = process.log.read_text().splitlines()
+    return code, before, end
+
+
+def test_a_task_waits_for_another_that_prepares_and_says_so(world: World, prepared: str) -> None:
+    database = world.create_database("held", template="mlflow")
+    with closing(world.postgres.connect(database=database)) as other:
+        other.cursor().execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        with world.start(world.preparation(database), *PREPARE) as process:
+            process.wait_ready(lambda: reason_not_locked_out(world, database), seconds=PREPARE_SECONDS)
+            *_, waiting = process.log.read_text().splitlines()
+            assert waiting == "prepare: waiting until no other task prepares the database"
+            other.close()
+            assert process.wait(PREPARE_SECONDS) == 0
+
+
+def reason_not_locked_out(world: World, database: str) -> str | None:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = %s"
+    return None if world.rows(database, waiting, database) else "not waiting for the lock"
+
+
+def test_the_deadline_comes_before_that_of_fargate() -> None:
+    assert TOTAL_SECONDS + PYTHON_STARTS_SECONDS < containers.PREPARE_SECONDS
 
 
 def test_wrong_settings_end_with_code_2_before_anything_is_touched(world: World) -> None:

@@ -51,7 +51,7 @@ def connect(
     Args:
         backend: where it is, for the message.
         open_connection: raises what psycopg2, SQLAlchemy or botocore raise.
-        seconds: how long to try.
+        seconds: how long to try; infinite when a deadline of the whole program ends it.
         say: told the reason when it changes.
 
     Raises:
