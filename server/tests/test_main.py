@@ -131,6 +131,20 @@ def test_what_the_stack_does_not_offer_is_off(server: Server, path: str, status:
     assert server.ask(f"/ajax-api/3.0/mlflow/{path}")[0] == status
 
 
+def test_jobs_are_refused(server: Server) -> None:
+    status, text = server.ask("/ajax-api/3.0/jobs/", {"job_name": "invoke_scorer", "params": {}})
+    assert status == 500
+    assert "job execution feature is not enabled" in text
+
+
+def test_the_log_begins_with_a_line_of_ours_and_has_no_health_check_nor_forged_client(server: Server) -> None:
+    server.ask("/version", **{"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"})
+    log = server.process.log.read_text()
+    assert log.startswith("tracking-server: ")
+    assert '"GET /version HTTP/1.1" 200' in log
+    assert not [word for word in ("203.0.113.7", "/health", "Warning") if word in log]
+
+
 def test_artifact_bytes_do_not_pass_through_the_server(server: Server) -> None:
     assert server.ask("/api/2.0/mlflow-artifacts/artifacts?path=")[0] == 503
 

@@ -1,17 +1,17 @@
 """Serves MLflow: checks environment and database, then answers until SIGTERM; exit codes as in prepare."""
 
-import asyncio
 import os
 import signal
 import sys
+import warnings
 from typing import NoReturn
 
 import sqlalchemy
-import uvloop
 
 from .database import URI, connect, log_in_by_token
 from .errors import SchemaError, StartError
 from .mlflow_environment import mlflow_environment
+from .serving import serve_mlflow
 from .settings import Backend, read_server
 
 # The database answered a moment ago, when it was prepared.
@@ -29,10 +29,12 @@ def main() -> int:
     except StartError as error:
         print(f"tracking-server: {error}", file=sys.stderr)
         return error.exit_code
-    from .serving import serve  # noqa: PLC0415
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings.host, settings.port))
+    _say("the database is ready; loading MLflow")
+    # It is about an import of MLflow's, which we cannot mend, and says so at each start.
+    warnings.filterwarnings(
+        "ignore", r"starlette\.middleware\.wsgi is deprecated", module=r"mlflow\.server\.fastapi_app$"
+    )
+    serve_mlflow(settings.host, settings.port)
     return 0
 
 

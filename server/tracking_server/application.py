@@ -6,6 +6,7 @@ from typing import Any
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEALTH = "/health"
 # It runs commands on the server for whoever comes from its own host, and MLflow has no switch for it.
@@ -15,7 +16,7 @@ ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 class Application:
     """MLflow's ASGI app behind what this stack answers itself."""
 
-    def __init__(self, mlflow_app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, mlflow_app: App) -> None:
         self._mlflow_app = mlflow_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

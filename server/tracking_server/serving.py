@@ -1,11 +1,13 @@
 """Runs MLflow's app under uvicorn, in this process: one worker, as many threads as have connections."""
 
+import asyncio
+import logging
+
 import anyio.to_thread
 import uvicorn
-from mlflow.server import handlers
-from mlflow.server.fastapi_app import app
+import uvloop
 
-from .application import Application
+from .application import HEALTH, App, Application
 from .mlflow_environment import THREADS
 
 # Longer than the 60 s after which the load balancer closes an idle connection: were we the first to close it,
@@ -14,6 +16,14 @@ KEEP_ALIVE_SECONDS = 75
 # Below the 60 s after which ECS kills the container (stopTimeout).
 DRAIN_SECONDS = 50
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of uvicorn's access log is worth keeping: a passed health check is not."""
+    # client, method, path, version, status
+    return not (isinstance(record.args, tuple) and record.args[2::2] == (HEALTH, 200))
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -24,17 +34,31 @@ LOGGING = {
     },
     "loggers": {
         "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn.access": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
+        "uvicorn.access": {
+            "handlers": ["stdout"],
+            "level": "INFO",
+            "propagate": False,
+            # Load balancer and container ask every few seconds.
+            "filters": [is_news],
+        },
     },
 }
 
 
-async def serve(host: str, port: int) -> None:
+def serve_mlflow(host: str, port: int) -> None:
     """Answer until SIGTERM, then finish what is under way."""
+    # MLflow reads its environment when it is imported.
+    from mlflow.server import handlers  # noqa: PLC0415
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415
+
     handlers.initialize_backend_stores()
-    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    serve(Application(app), host, port)
+
+
+def serve(app: App, host: str, port: int) -> None:
+    """Serve any ASGI app as MLflow's is served."""
     config = uvicorn.Config(
-        Application(app),
+        app,
         host=host,
         port=port,
         http="httptools",
@@ -47,4 +71,10 @@ async def serve(host: str, port: int) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config))
+
+
+async def _serve(config: uvicorn.Config) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     await uvicorn.Server(config).serve()
