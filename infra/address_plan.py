@@ -18,13 +18,25 @@ class AddressPlan:
     private: tuple[str, ...]
 
 
+def network(cidr: str) -> IPv4Network:
+    """Return the IPv4 network of an address and a prefix length.
+
+    Raises:
+        ValueError: it is none, or spelt otherwise: Python takes `10.42.0.0/255.255.0.0` too, AWS does not.
+    """
+    known = IPv4Network(cidr)
+    if str(known) != cidr:
+        raise ValueError(f"{cidr} is not {known}")
+    return known
+
+
 def plan(vpc_cidr: str) -> AddressPlan:
     """Give each zone an eighth of the VPC for its public and one for its private subnet; half stays free.
 
     Raises:
         ValueError: the block is no private IPv4 network between /16 and /24.
     """
-    vpc = IPv4Network(vpc_cidr)
+    vpc = network(vpc_cidr)
     if not LARGEST_VPC <= vpc.prefixlen <= SMALLEST_VPC:
         raise ValueError(f"{vpc_cidr} is not between /{LARGEST_VPC} and /{SMALLEST_VPC}")
     if not any(vpc.subnet_of(private) for private in PRIVATE_RANGES):

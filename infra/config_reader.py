@@ -8,6 +8,7 @@ from typing import Any
 
 from faults import Fault
 
+SECRET = "[secret]"  # noqa: S105 - what is shown instead of one
 Check = Callable[[str], object]  # raises ValueError
 
 
@@ -21,8 +22,9 @@ class ConfigReader:
         keys: what was read so far.
     """
 
-    def __init__(self, config: Mapping[str, str]) -> None:
+    def __init__(self, config: Mapping[str, str], secrets: Collection[str] = ()) -> None:
         self._config = config
+        self._secrets = secrets
         self.faults: list[Fault] = []
         self.keys: set[str] = set()
 
@@ -31,15 +33,18 @@ class ConfigReader:
         return not any(fault.key in keys for fault in self.faults)
 
     def refuse(self, key: str, received: Any, *, allowed: str, command: str) -> None:
-        """Note a fault; `received` is None where nothing was."""
-        shown = "nothing" if received is None else json.dumps(received)
+        """Note a fault; `received` is None where nothing was, and not shown where it may be secret."""
+        whole = re.split(r"[.[]", key, maxsplit=1)[0]
+        unknown = key in self._config and key not in self.keys  # it may hold a password
+        hidden = unknown or whole in self._secrets
+        shown = "nothing" if received is None else SECRET if hidden else json.dumps(received)
         self.faults.append(
             Fault(key=key, received=shown, allowed=allowed, command=f"pulumi config {command}")
         )
 
     def refuse_value(self, key: str, *, allowed: str, example: object) -> None:
         """Note a fault of a whole value, mended by setting it to something like the example."""
-        self.refuse(key, self._config.get(key), allowed=allowed, command=f"set {key} {example}")
+        self.refuse(key, self._config.get(key) or None, allowed=allowed, command=f"set {key} {example}")
 
     def refuse_shape(self, path: str, received: Any, *, allowed: str, first: str, example: str) -> None:
         """Note a fault of what is no list or object, mended by setting the first entry of one instead."""

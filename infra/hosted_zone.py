@@ -19,16 +19,13 @@ def check_zone(zone_id: str, domain: str, *, proves_certificate: bool) -> None:
         WrongSettingsError: it is another domain's, or private where it must be public.
     """
     zone = aws.route53.get_zone(zone_id=zone_id)
-    fault = zone_fault(
-        zone_id, domain, zone.name, private=bool(zone.private_zone), proves_certificate=proves_certificate
-    )
+    private = bool(zone.private_zone)
+    fault = zone_fault(domain, zone.name, private=private, proves_certificate=proves_certificate)
     if fault:
         raise WrongSettingsError([fault])
 
 
-def zone_fault(
-    zone_id: str, domain: str, name: str, *, private: bool, proves_certificate: bool
-) -> Fault | None:
+def zone_fault(domain: str, name: str, *, private: bool, proves_certificate: bool) -> Fault | None:
     """Return what is wrong with a zone of this name: in another domain's, ACM would wait for ever."""
     if not f".{domain}".endswith(f".{name.rstrip('.')}"):
         allowed = f"the zone that holds {domain}"
@@ -39,7 +36,7 @@ def zone_fault(
     kind = "private" if private else "public"
     return Fault(
         key=KEY,
-        received=f'"{zone_id}", the {kind} zone {name.rstrip(".")}',
+        received=f"the {kind} zone {name.rstrip('.')}",
         allowed=allowed,
         command=f"pulumi config set {KEY} Z0123456789ABCDEFGHIJ",
     )

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
 import pulumi
 import pulumi.runtime
@@ -57,13 +56,15 @@ class Settings:
 
 def settings_of_stack() -> Settings:
     """Return the stack's settings; if any is wrong, print every fault and end the program with code 2."""
+    # The CLI's own check runs before this: it stops at the first key that is not of Pulumi.yaml's `type`.
     own = f"{pulumi.get_project()}:"
     everything = pulumi.runtime.get_config_env()
+    secrets = {key.removeprefix(own) for key in pulumi.runtime.get_config_secret_keys_env()}
     config = {key.removeprefix(own): value for key, value in everything.items() if key.startswith(own)}
     if REGION in everything:
         config[REGION] = everything[REGION]
     try:
-        settings = read_settings(ConfigReader(config))
+        settings = read_settings(ConfigReader(config, secrets))
         if settings.hosted_zone_id:
             check_zone(
                 settings.hosted_zone_id, settings.domain, proves_certificate=not settings.certificate_arn
@@ -238,5 +239,5 @@ def _check_tls(config: ConfigReader, settings: Settings) -> None:
 
 
 def _check_callers(cidr: str) -> None:
-    if "/" not in cidr or IPv4Network(cidr).prefixlen < WIDEST_CALLERS:
+    if address_plan.network(cidr).prefixlen < WIDEST_CALLERS:
         raise ValueError(cidr)

@@ -45,7 +45,7 @@ def read_teams(config: ConfigReader) -> dict[str, Team]:
     if not isinstance(teams, dict) or not teams:
         config.refuse_shape(
             KEY,
-            teams,
+            teams if teams != {} else None,  # the default
             allowed="an object with at least one team: {<team>: {writers: [...], readers: [...]}}",
             first=f"{KEY}.vision.writers[0]",
             example=EXAMPLE_PRINCIPAL,

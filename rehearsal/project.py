@@ -1,7 +1,7 @@
 """Pulumi.yaml and a stack's config, merged and checked as the Pulumi CLI does it before a program runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,9 @@ class Project:
     def _qualified(self, key: str) -> str:
         return key if ":" in key else f"{self.name}:{key}"
 
+    def _short(self, key: str) -> str:
+        return key.removeprefix(f"{self.name}:")
+
     def _own(self, key: str) -> bool:
         return self._qualified(key).startswith(f"{self.name}:")
 
@@ -70,24 +73,29 @@ class Project:
             Every value as the text the CLI hands on (objects and lists as JSON), and the secret keys.
 
         Raises:
-            DeploymentError: exit code 2; names every missing and every mistyped key.
+            DeploymentError: exit code 2; as from the CLI, every missing key, else the first mistyped one.
         """
         merged = {self._qualified(key): value for key, value in config.items()}
-        faults = self._project_faults()
         for key, declared in self._declared.items():
             given = declared.get("default", declared.get("value"))
             if key not in merged and given is not None:
                 merged[key] = given
-            elif key not in merged and self._own(key):
-                faults.append(
-                    f"{key} is missing: {declared.get('description', 'it has no default')}\n"
-                    f"  pulumi config set --stack {stack} {key} <{declared.get('type', 'value')}>"
-                )
-        faults += [fault for key, value in merged.items() if (fault := self._type_fault(key, value))]
-        if faults:
-            raise DeploymentError(f"stack '{stack}':\n" + "\n".join(faults), WRONG_SETTINGS)
+        for refusal in self._refusals(stack, merged):
+            raise DeploymentError(refusal, WRONG_SETTINGS)
         secret_keys = [key for key, value in merged.items() if isinstance(value, Secret)]
         return {key: _text(value) for key, value in merged.items()}, secret_keys
+
+    def _refusals(self, stack: str, merged: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what the CLI refuses, in its order and words."""
+        yield from self._project_faults()
+        missing = sorted(self._short(key) for key in self._declared if self._own(key) and key not in merged)
+        if missing:
+            *most, last = (f"'{key}'" for key in missing)
+            listed = f"values {', '.join(most)} and {last}" if most else f"value {last}"
+            yield f"Stack '{stack}' is missing configuration {listed}"
+        for key, value in sorted(merged.items()):
+            if fault := self._type_fault(key, value):
+                yield f"Stack '{stack}' with configuration key '{self._short(key)}' {fault}"
 
     def _project_faults(self) -> list[str]:
         """Return what the CLI refuses in Pulumi.yaml itself."""
@@ -105,10 +113,15 @@ class Project:
         wanted = self._declared.get(key, {}).get("type")
         plain = value.value if isinstance(value, Secret) else value
         if isinstance(plain, dict) and set(plain) == {"secure"}:
-            return f"{key} is encrypted, and the rehearsal has no key to open it"
-        if wanted is None or _has_type(plain, wanted, self._declared[key].get("items")):
+            return "is encrypted, and the rehearsal has no key to open it"
+        items = self._declared.get(key, {}).get("items")
+        if wanted is None or _has_type(plain, wanted, items):
             return None
-        return f"{key} must be of type {wanted}, received {value!r}"
+        return f"must be of type '{_full_type(wanted, items)}'"
+
+
+def _full_type(name: str, items: Mapping[str, Any] | None) -> str:
+    return f"array<{_full_type(items['type'], items.get('items'))}>" if items else name
 
 
 def _has_type(value: Any, wanted: str, items: Mapping[str, Any] | None) -> bool:

@@ -18,20 +18,18 @@ from rehearsal.deployment import DeploymentError
     ],
 )
 def test_zone_must_hold_the_domain(domain: str, zone: str, fits: bool) -> None:  # noqa: FBT001
-    fault = zone_fault("Z1", domain, zone, private=False, proves_certificate=True)
+    fault = zone_fault(domain, zone, private=False, proves_certificate=True)
     assert (fault is None) == fits
     if fault:
         assert str(fault) == (
-            f'hostedZoneId: received "Z1", the public zone {zone}; allowed: the zone that holds {domain}\n'
+            f"hostedZoneId: received the public zone {zone}; allowed: the zone that holds {domain}\n"
             "    pulumi config set hostedZoneId Z0123456789ABCDEFGHIJ"
         )
 
 
 def test_private_zone_needs_a_certificate_of_ones_own() -> None:
     def fault(*, proves_certificate: bool) -> object:
-        return zone_fault(
-            "Z1", "m.example.com", "example.com", private=True, proves_certificate=proves_certificate
-        )
+        return zone_fault("m.example.com", "example.com", private=True, proves_certificate=proves_certificate)
 
     assert "private zone" in str(fault(proves_certificate=True))
     assert fault(proves_certificate=False) is None

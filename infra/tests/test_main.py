@@ -94,14 +94,17 @@ def test_wrong_settings_end_the_program_before_any_resource(project: Project) ->
         deploy(
             project,
             "paper",
-            {"aws:region": "eu-west-1", "image": "server:latest", "teams": {}, "taskCpu": 300},
+            {"aws:region": "eu-west-1", "taskCpu": 300, "databasePassword": Secret("hunter2")},
             cloud=NoCloud(),
             log=lambda _: None,
         )
     assert failure.value.exit_code == 2
     message = str(failure.value)
-    assert message.startswith("Wrong settings of stack paper (5):")
-    for key in ("image", "teams", "taskCpu", "domain", "hostedZoneId"):
-        assert f"\n{key}: received " in message
+    assert message.startswith("Wrong settings of stack paper (6):")
+    for key in ("image", "teams", "domain", "hostedZoneId"):
+        assert f"\n{key}: received nothing; " in message
+    assert '\ntaskCpu: received "300"; ' in message
+    assert "\ndatabasePassword: received [secret]; " in message
+    assert "hunter2" not in message
     assert "Traceback" not in message
     assert made == []

@@ -40,11 +40,16 @@ def test_every_key_that_is_read_is_described_and_every_described_key_is_read(
     assert config.keys - {REGION} == set(DESCRIBED)
 
 
-def test_every_key_has_a_type_a_sentence_and_a_default_unless_it_is_required() -> None:
+def test_every_key_has_a_type_a_sentence_and_a_default() -> None:
     for key, entry in DESCRIBED.items():
-        assert {"type", "description"} <= set(entry), key
+        assert {"type", "description", "default"} <= set(entry), key
         assert len(entry["description"]) > 15, key
-        assert ("default" in entry) is (key not in REQUIRED), key
+
+
+def test_required_keys_say_so_and_are_empty_so_that_the_program_reports_them() -> None:
+    said = {key for key, entry in DESCRIBED.items() if entry["description"].startswith("Required: ")}
+    assert said == REQUIRED
+    assert not any(DESCRIBED[key]["default"] for key in REQUIRED)
 
 
 def test_program_runs_in_the_environment_that_make_setup_makes() -> None:

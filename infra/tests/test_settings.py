@@ -135,6 +135,7 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
         ("allowedCidrs", '["0.0.0.0/0"]', "no larger than /8", "set --path 'allowedCidrs[0]' 10.8.0.0/16"),
         ("allowedCidrs", '["10.8.0.1/16"]', "an IPv4 network", "set --path 'allowedCidrs[0]' 10.8.0.0/16"),
         ("allowedCidrs", '["10.8.0.0"]', "an IPv4 network", "set --path 'allowedCidrs[0]' 10.8.0.0/16"),
+        ("allowedCidrs", '["10.8.0.0/255.255.0.0"]', "an IPv4", "set --path 'allowedCidrs[0]' 10.8.0.0/16"),
         ("allowedCidrs", "[10]", "an IPv4 network", "set --path 'allowedCidrs[0]' 10.8.0.0/16"),
         (
             "allowedCidrs",
@@ -145,6 +146,7 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
         ("allowedCidrs", '["10.42.0.0/16"]', "besides vpcCidr", "rm --path 'allowedCidrs[0]'"),
         ("vpcCidr", "10.42.0.0/8", "/16 to /24 within 10.0.0.0/8", "set vpcCidr 10.42.0.0/16"),
         ("vpcCidr", "8.8.0.0/16", "192.168.0.0/16", "set vpcCidr 10.42.0.0/16"),
+        ("vpcCidr", "10.42.0.0/255.255.0.0", "/16 to /24", "set vpcCidr 10.42.0.0/16"),
         ("egress", "vpn", "nat or public-ip", "set egress nat"),
         ("databaseClass", "t4g.micro", "an RDS instance class", "set databaseClass db.t4g.micro"),
         ("databaseStorage", "19", "20 to 13107 GiB", "set databaseStorage 20"),
@@ -173,6 +175,18 @@ def test_received_value_is_shown_as_it_came(text_config: dict[str, str]) -> None
     assert faults(text_config, image=None)[0].received == "nothing"
     assert faults(text_config, egress="vpn")[0].received == '"vpn"'
     assert faults(text_config, allowedCidrs="[10]")[0].received == "10"
+
+
+def test_no_secret_is_shown_and_no_unknown_keys_value(text_config: dict[str, str]) -> None:
+    broken = {**text_config, "egress": "hunter1", "allowedCidrs": '["hunter2"]', "image.password": "hunter3"}
+    with pytest.raises(WrongSettingsError) as failure:
+        read_settings(ConfigReader(broken, {"egress", "allowedCidrs"}))
+    assert {fault.key: fault.received for fault in failure.value.faults} == {
+        "egress": "[secret]",
+        "allowedCidrs[0]": "[secret]",
+        "image.password": "[secret]",
+    }
+    assert "hunter" not in str(failure.value)
 
 
 def test_plain_http_serves_no_other_network(text_config: dict[str, str]) -> None:

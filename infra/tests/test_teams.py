@@ -71,7 +71,7 @@ def test_principal_is_refused_with_the_command_that_mends_it(principal: Any) -> 
 @pytest.mark.parametrize(
     ("teams", "key", "allowed", "command"),
     [
-        ({}, "teams", "at least one team", mend("teams", "teams.vision.writers[0]")),
+        ({}, "teams", "at least one team", "set --path 'teams.vision.writers[0]'"),
         ([], "teams", "at least one team", mend("teams", "teams.vision.writers[0]")),
         ("vision", "teams", "at least one team", mend("teams", "teams.vision.writers[0]")),
         (None, "teams", "at least one team", "set --path 'teams.vision.writers[0]'"),
