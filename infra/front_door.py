@@ -121,6 +121,7 @@ class FrontDoor(pulumi.ComponentResource):
         )
         for cidr in self._args.callers:
             for port in ports:
+                # A name from the config: the rule's identity is the network that it lets in, not its place.
                 aws.vpc.SecurityGroupIngressRule(
                     f"{self._name}-from-{cidr.replace('/', '-')}-to-{port}",
                     security_group_id=group.id,

@@ -9,6 +9,7 @@ import pytest
 
 from rehearsal.deployment import Deployment, Resource
 from rehearsal.engine import deploy
+from rehearsal.monitor import Cloud
 from rehearsal.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,15 @@ ZONES = {
     "Z0123456789": {"name": "example.com", "privateZone": False},
     "ZOTHER": {"name": "example.org", "privateZone": False},
     "ZPRIVATE": {"name": "example.com", "privateZone": True},
+}
+# The first three lack something that the stack needs.
+ZONE_IDS = {
+    f"{REGION}d": "usw1-az2",
+    f"{REGION}e": "apne1-az3",
+    f"{REGION}f": "use1-az3",
+    f"{REGION}a": "euw1-az1",
+    f"{REGION}b": "euw1-az2",
+    f"{REGION}c": "euw1-az3",
 }
 SERVICES = {"lb": "elasticloadbalancing", "cloudwatch": "logs"}
 
@@ -67,11 +77,16 @@ class PaperCloud:
         if token == "aws:route53/getZone:getZone":
             return {"zoneId": arguments["zoneId"], **ZONES[arguments["zoneId"]]}
         assert token == "aws:index/getAvailabilityZones:getAvailabilityZones"
-        return {"names": [f"{REGION}a", f"{REGION}b", f"{REGION}c"]}
+        excluded = arguments.get("excludeZoneIds", [])
+        return {"names": [name for name, zone_id in ZONE_IDS.items() if zone_id not in excluded]}
 
 
-def declare(config: dict[str, Any], *, dry_run: bool = False) -> Deployment:
-    return deploy(Project(ROOT), STACK, config, cloud=PaperCloud(), dry_run=dry_run, log=lambda _: None)
+def declare(
+    config: dict[str, Any], *, stack: str = STACK, cloud: Cloud | None = None, dry_run: bool = False
+) -> Deployment:
+    return deploy(
+        Project(ROOT), stack, config, cloud=cloud or PaperCloud(), dry_run=dry_run, log=lambda _: None
+    )
 
 
 @pytest.fixture(scope="session")
@@ -92,12 +107,14 @@ def previewed() -> Deployment:
 
 @pytest.fixture(scope="session")
 def cheap_stack() -> Deployment:
-    """Disposable, tasks with public addresses, a certificate of one's own, a second network of callers."""
+    """Disposable, half a vCPU, public addresses, a certificate of one's own, a second network of callers."""
     return declare(
         {
             **CONFIG,
             "disposable": True,
             "egress": "public-ip",
+            "taskCpu": 512,
+            "taskMemory": 1024,
             "hostedZoneId": "",
             "certificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/mine",
             "allowedCidrs": ["10.8.0.0/16"],

@@ -47,6 +47,9 @@ def test_old_versions_and_abandoned_uploads_end_but_artifacts_do_not(stack: Depl
         "expire-old-versions": "Enabled",
     }
     assert not any("expiration" in rule or "transitions" in rule for rule in rules)
+    abort, expire = rules
+    assert abort["abortIncompleteMultipartUpload"]["daysAfterInitiation"] <= 30
+    assert expire["noncurrentVersionExpiration"]["noncurrentDays"] >= 30
 
 
 def test_bucket_policy_refuses_callers_without_tls(stack: Deployment) -> None:

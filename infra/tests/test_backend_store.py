@@ -51,6 +51,20 @@ def test_database_survives_a_mistaken_destroy(stack: Deployment) -> None:
 
 
 @pytest.mark.rehearsal
+def test_database_is_protected_unless_it_is_disposable(stack: Deployment, cheap_stack: Deployment) -> None:
+    assert stack.one(INSTANCE).options.protect is True
+    assert cheap_stack.one(INSTANCE).options.protect is False
+
+
+@pytest.mark.rehearsal
+def test_database_grows_mends_itself_and_marks_its_snapshots(stack: Deployment) -> None:
+    inputs = stack.one(INSTANCE).inputs
+    assert inputs["maxAllocatedStorage"] > 1.1 * inputs["allocatedStorage"]  # RDS refuses less
+    assert inputs["autoMinorVersionUpgrade"] is True
+    assert inputs["copyTagsToSnapshot"] is True
+
+
+@pytest.mark.rehearsal
 def test_disposable_database_goes_at_once(cheap_stack: Deployment) -> None:
     inputs = cheap_stack.one(INSTANCE).inputs
     assert inputs["deletionProtection"] is False
@@ -61,6 +75,7 @@ def test_disposable_database_goes_at_once(cheap_stack: Deployment) -> None:
 @pytest.mark.rehearsal
 def test_exported_logs_have_groups_before_rds_makes_them_without_an_end(stack: Deployment) -> None:
     instance = stack.one(INSTANCE)
+    assert set(instance.inputs["enabledCloudwatchLogsExports"]) == {"postgresql", "upgrade"}
     for log in instance.inputs["enabledCloudwatchLogsExports"]:
         name = f"/aws/rds/instance/{instance.inputs['identifier']}/{log}"
         (group,) = [

@@ -85,6 +85,11 @@ def test_fargate_limits_are_kept(definitions: list[dict[str, Any]]) -> None:
     assert server["healthCheck"]["startPeriod"] <= 300
 
 
+def test_server_may_take_as_long_to_start_as_prepare(definitions: list[dict[str, Any]]) -> None:
+    prepare, server = definitions
+    assert server["healthCheck"]["startPeriod"] >= prepare["startTimeout"]
+
+
 def test_ecs_takes_the_definitions(definitions: list[dict[str, Any]]) -> None:
     ecs = botocore.session.get_session().get_service_model("ecs")
     shape = ecs.operation_model("RegisterTaskDefinition").input_shape

@@ -1,9 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from containers import STOP_SECONDS
 from front_door import IDLE_SECONDS
 from rehearsal.deployment import Deployment
 
+TARGETS = "aws:lb/targetGroup:TargetGroup"
 LISTENER = "aws:lb/listener:Listener"
 CERTIFICATE = "aws:acm/certificate:Certificate"
 
@@ -23,6 +27,20 @@ def test_server_has_drained_before_ecs_kills_it() -> None:
 
 
 @pytest.mark.rehearsal
+def test_load_balancer_has_let_go_of_a_task_before_ecs_kills_it(
+    stack: Deployment, containers: Callable[[Deployment], dict[str, dict[str, Any]]]
+) -> None:
+    drain = stack.one(TARGETS).inputs["deregistrationDelay"]
+    assert drain < containers(stack)["tracking-server"]["stopTimeout"]
+
+
+@pytest.mark.rehearsal
+def test_unhealthy_task_is_out_within_a_minute(stack: Deployment) -> None:
+    check = stack.one(TARGETS).inputs["healthCheck"]
+    assert check["interval"] * check["unhealthyThreshold"] < 60
+
+
+@pytest.mark.rehearsal
 @pytest.mark.parametrize("mode", ["stack", "cheap_stack", "plain_stack"])
 def test_load_balancer_is_private_and_strict(mode: str, request: pytest.FixtureRequest) -> None:
     stack = request.getfixturevalue(mode)
@@ -32,6 +50,7 @@ def test_load_balancer_is_private_and_strict(mode: str, request: pytest.FixtureR
     assert set(inputs["subnets"]) == private
     assert inputs["dropInvalidHeaderFields"] is True
     assert inputs["desyncMitigationMode"] == "defensive"
+    assert inputs["preserveHostHeader"] is True  # the server compares it
     assert inputs["enableDeletionProtection"] is (mode != "cheap_stack")
 
 
@@ -76,3 +95,18 @@ def test_allowed_networks_come_in_besides_the_vpc(cheap_stack: Deployment) -> No
 def test_plain_http_serves_the_vpc_under_the_load_balancers_name(plain_stack: Deployment) -> None:
     assert [listener.inputs["port"] for listener in plain_stack.of_type(LISTENER)] == [80]
     assert plain_stack.outputs["trackingUri"] == "http://internal-front-door.elb.amazonaws.com"
+
+
+@pytest.mark.rehearsal
+def test_port_80_keeps_its_listener_when_plain_http_is_switched(
+    stack: Deployment, plain_stack: Deployment
+) -> None:
+    """AWS takes one listener per port, and another name is made before the old one goes."""
+    listeners = [
+        listener.urn
+        for mode in (stack, plain_stack)
+        for listener in mode.of_type(LISTENER)
+        if listener.inputs["port"] == 80
+    ]
+    assert len(listeners) == 2
+    assert len(set(listeners)) == 1

@@ -1,10 +1,12 @@
 import pytest
 
+from infra.tests.conftest import ZONE_IDS
 from rehearsal.deployment import Deployment
 
 pytestmark = pytest.mark.rehearsal
 
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+VPC = "aws:ec2/vpc:Vpc"
 SERVICE = "aws:ecs/service:Service"
 
 
@@ -18,6 +20,23 @@ def test_both_kinds_of_subnet_stand_in_two_zones(stack: Deployment) -> None:
     for kind in ("public", "private"):
         subnets = [r for r in stack.of_type("aws:ec2/subnet:Subnet") if f"-{kind}-" in r.name]
         assert {r.inputs["availabilityZone"] for r in subnets} == {"eu-west-1a", "eu-west-1b"}
+
+
+def test_zones_that_lack_fargate_or_the_database_are_left_out(stack: Deployment) -> None:
+    lacking = {name for name, zone_id in ZONE_IDS.items() if zone_id in ("usw1-az2", "apne1-az3", "use1-az3")}
+    assert lacking
+    assert not lacking & {r.inputs["availabilityZone"] for r in stack.of_type("aws:ec2/subnet:Subnet")}
+
+
+def test_vpc_is_protected_unless_it_is_disposable(stack: Deployment, cheap_stack: Deployment) -> None:
+    assert stack.one(VPC).options.protect is True
+    assert cheap_stack.one(VPC).options.protect is False
+
+
+def test_names_are_known_inside_the_vpc(stack: Deployment) -> None:
+    inputs = stack.one(VPC).inputs
+    assert inputs["enableDnsSupport"] is True
+    assert inputs["enableDnsHostnames"] is True
 
 
 def test_nothing_gets_a_public_address_by_itself(stack: Deployment) -> None:

@@ -1,13 +1,18 @@
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from rehearsal.deployment import Deployment
+from infra.tests.conftest import CONFIG, PaperCloud, declare
+from rehearsal.deployment import Deployment, DeploymentError, Resource
+from tracking_server import refuse_rollback
 
 pytestmark = pytest.mark.rehearsal
 
+SERVICE = "aws:ecs/service:Service"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
 Containers = Callable[[Deployment], dict[str, dict[str, Any]]]
 
 
@@ -73,7 +78,44 @@ def test_failed_deployment_rolls_back_while_the_old_tasks_serve(stack: Deploymen
     inputs = stack.one("aws:ecs/service:Service").inputs
     assert inputs["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
     assert inputs["deploymentMinimumHealthyPercent"] == 100
+    assert inputs["deploymentMaximumPercent"] > inputs["deploymentMinimumHealthyPercent"]
+    assert inputs["waitForSteadyState"] is True
+    assert stack.one(TASK).inputs["skipDestroy"] is True  # to have something to go back to
     assert inputs["enableExecuteCommand"] is False
+
+
+def test_rollback_is_refused_with_both_revisions() -> None:
+    refuse_rollback(["server:7", "server:7"])
+    with pytest.raises(RuntimeError, match="went back to server:6; the log of server:7"):
+        refuse_rollback(["server:6", "server:7"])
+
+
+def test_up_fails_when_ecs_went_back_to_another_revision() -> None:
+    class CloudThatRollsBack(PaperCloud):
+        def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
+            made, described = super().create(resource)
+            return made, described | ({"taskDefinition": "server:6"} if resource.type == SERVICE else {})
+
+    with pytest.raises(DeploymentError, match="ECS went back to server:6"):
+        declare(CONFIG, cloud=CloudThatRollsBack())
+
+
+def test_task_family_is_one_that_ecs_takes_whatever_the_stack_is_called() -> None:
+    family = declare(CONFIG, stack="team.prod_1", dry_run=True).one(TASK).inputs["family"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", family)
+
+
+def test_checks_count_only_when_prepare_and_server_had_their_time(
+    stack: Deployment, containers: Containers
+) -> None:
+    times = containers(stack)
+    needed = times["prepare"]["startTimeout"] + times["tracking-server"]["healthCheck"]["startPeriod"]
+    assert stack.one(SERVICE).inputs["healthCheckGracePeriodSeconds"] >= needed
+
+
+def test_container_insights_are_on(stack: Deployment) -> None:
+    settings = stack.one("aws:ecs/cluster:Cluster").inputs["settings"]
+    assert {"name": "containerInsights", "value": "enabled"} in settings
 
 
 def test_autoscaling_owns_the_number_of_tasks(stack: Deployment) -> None:
