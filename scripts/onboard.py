@@ -53,7 +53,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--access", choices=("writer", "reader"), default="writer", help="(default: writer)")
     outputs = parser.add_mutually_exclusive_group()
     outputs.add_argument(
-        "--outputs", metavar="FILE", help="what `pulumi stack output --json` printed; - reads it here"
+        "--outputs", metavar="FILE", help="what `pulumi stack output --json` printed; - is standard input"
     )
     outputs.add_argument(
         "--stack", metavar="NAME", help="the Pulumi stack to ask (default: the selected one)"
