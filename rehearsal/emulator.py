@@ -27,14 +27,17 @@ class Emulator:
 
     Attributes:
         url: the endpoint of every service, `https://127.0.0.1:<port>`.
+        plain_url: the same without TLS, for seeing that it is refused.
         ca_bundle: PEM file that its clients must trust.
     """
 
-    def __init__(self, folder: Path, authority: CertificateAuthority) -> None:
+    def __init__(self, folder: Path, authority: CertificateAuthority, *, logs: Path | None = None) -> None:
+        """Take a folder of its own and, if not there, where its log goes."""
         certificate = authority.issue("emulator", "127.0.0.1", "localhost")
-        self._listener = listening_socket()
+        self._listener, self._plain_listener = listening_socket(), listening_socket()
         port = self._listener.getsockname()[1]
         self.url = f"https://127.0.0.1:{port}"
+        self.plain_url = f"http://127.0.0.1:{self._plain_listener.getsockname()[1]}"
         self.ca_bundle = authority.bundle
         self._process = Process(
             "AWS emulator",
@@ -42,6 +45,7 @@ class Emulator:
             [
                 ENVIRONMENT / "bin" / "python", "-m", "hypercorn", "ministack.app:app",
                 "--bind", f"fd://{self._listener.fileno()}",
+                "--insecure-bind", f"fd://{self._plain_listener.fileno()}",
                 "--certfile", certificate.chain, "--keyfile", certificate.key,
                 "--keep-alive", str(KEEP_ALIVE_SECONDS), "--graceful-timeout", "0",
                 # One process: a worker of its own would outlive it when it is killed.
@@ -64,12 +68,12 @@ class Emulator:
                 "DOCKER_HOST": "unix:///nonexistent",
                 "LOG_LEVEL": "WARNING",
             },
-            log=folder / "emulator.log",
-            pass_fds=[self._listener.fileno()],
+            log=(logs or folder) / "emulator.log",
+            pass_fds=[self._listener.fileno(), self._plain_listener.fileno()],
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        with self._listener:
+        with self._listener, self._plain_listener:
             self._process.__enter__()
         try:
             self._process.wait_ready(self._reason_not_ready, seconds=READY_SECONDS)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.deployment import Deployment
-from rehearsal.emulator import Emulator
+from rehearsal.emulator import REGION, Emulator
 from rehearsal.tests.conftest import preview_and_up
 
 OWN, OTHER = "workspaces/vision/1/run/artifacts/note.txt", "workspaces/speech/1/run/artifacts/note.txt"
@@ -77,6 +78,13 @@ def s3_of(emulator: Emulator, stack: Deployment, people: People) -> dict[str, An
     }
 
 
+@pytest.fixture(scope="module")
+def plain_s3(emulator: Emulator, stack: Deployment, people: People) -> Any:
+    """S3 without TLS, as the vision team's writer."""
+    keys = people.take("ada", stack.outputs["teams"]["vision"]["writerRoleArn"])
+    return boto3.client("s3", endpoint_url=emulator.plain_url, region_name=REGION, **keys)
+
+
 READ: dict[str, Call] = {
     "get": lambda s3, bucket: s3.get_object(Bucket=bucket, Key=OWN),
     "list": lambda s3, bucket: s3.list_objects_v2(Bucket=bucket, Prefix="workspaces/vision/1/"),
@@ -117,6 +125,28 @@ def test_denied(level: str, what: str, s3_of: dict[str, Any], stack: Deployment)
     with pytest.raises(ClientError) as refusal:
         (READ | WRITE | NEVER)[what](s3_of[level], stack.outputs["artifactBucket"])
     assert refusal.value.response["Error"]["Code"] == "AccessDenied"
+
+
+@pytest.mark.parametrize("what", READ | WRITE)
+def test_without_tls_the_bucket_policy_denies_what_the_role_may(
+    what: str, plain_s3: Any, s3_of: dict[str, Any], stack: Deployment
+) -> None:
+    with pytest.raises(ClientError) as refusal:
+        (READ | WRITE)[what](plain_s3, stack.outputs["artifactBucket"])
+    assert refusal.value.response["Error"]["Code"] == "AccessDenied"
+    (READ | WRITE)[what](s3_of["writer"], stack.outputs["artifactBucket"])
+
+
+def test_without_the_bucket_policy_plain_http_would_pass(
+    emulator: Emulator, plain_s3: Any, stack: Deployment
+) -> None:
+    root, bucket = emulator.client("s3"), stack.outputs["artifactBucket"]
+    policy = root.get_bucket_policy(Bucket=bucket)["Policy"]
+    root.delete_bucket_policy(Bucket=bucket)
+    try:
+        READ["list"](plain_s3, bucket)
+    finally:
+        root.put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
 @pytest.mark.parametrize(
