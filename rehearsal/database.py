@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 from concurrent.futures import Future
 from typing import NamedTuple, Self
 
 from rehearsal.certificates import Certificate
-from rehearsal.rds_login import LoginRefusedError, RdsLogin
+from rehearsal.rds_login import INTERNAL_ERROR, LoginRefusedError, RdsLogin
 
 # https://www.postgresql.org/docs/16/protocol-message-formats.html
 SSL_REQUEST = 80877103
@@ -26,10 +27,18 @@ class _Startup(NamedTuple):
 
 
 class DatabaseFront:
-    """Listens on 127.0.0.1 at the login's address while the context is open, and relays to its Postgres."""
+    """Serves the login's address while the context is open, and relays to its Postgres."""
 
-    def __init__(self, login: RdsLogin, certificate: Certificate) -> None:
+    def __init__(
+        self, login: RdsLogin, certificate: Certificate, listener: socket.socket | None = None
+    ) -> None:
+        """Take the socket that listens at the login's port, or bind it.
+
+        Raises:
+            OSError: the port is taken.
+        """
         self._login = login
+        self._listener = listener or socket.create_server(("127.0.0.1", login.address.port))
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate.chain, certificate.key)
         self._thread = threading.Thread(
@@ -41,7 +50,6 @@ class DatabaseFront:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        # Waits until it listens; raises OSError when the port is taken.
         self._listening.result()
         return self
 
@@ -51,7 +59,7 @@ class DatabaseFront:
 
     async def _listen(self) -> None:
         try:
-            server = await asyncio.start_server(self._accept, "127.0.0.1", self._login.address.port)
+            server = await asyncio.start_server(self._accept, sock=self._listener)
         except OSError as error:
             self._listening.set_exception(error)
             return
@@ -79,6 +87,9 @@ class DatabaseFront:
         except asyncio.CancelledError:
             writer.transport.abort()
             raise
+        except Exception as error:  # noqa: BLE001 - no handshake or a check that broke: the door stays shut
+            reason = f"{type(error).__name__}: {error}"
+            writer.write(_fatal(self._login.refused("a client", reason, INTERNAL_ERROR, "internal error")))
         finally:
             writer.close()
 

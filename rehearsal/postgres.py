@@ -30,7 +30,7 @@ UNPRIVILEGED_USER = "nobody"
 
 
 class Postgres:
-    """Runs Postgres while the context is open; data, socket and log lie in one folder of its own.
+    """Runs Postgres while the context is open; data and socket lie in one folder of its own.
 
     Attributes:
         folder: where the socket lies; readable by the owner only, so that trust inside it is safe.
@@ -39,11 +39,18 @@ class Postgres:
     """
 
     def __init__(
-        self, data_parent: Path | None = None, *, master: str = MASTER, database: str = DATABASE
+        self,
+        data_parent: Path | None = None,
+        *,
+        master: str = MASTER,
+        database: str = DATABASE,
+        logs: Path | None = None,
     ) -> None:
+        """Nothing is started yet; without `logs` the log lies beside the data and goes with it."""
         self._parent = data_parent or Path(tempfile.gettempdir())
         self.master = master
         self.database = database
+        self._logs = logs
         self.folder = self._parent
         self._server: subprocess.Popen[Any] | None = None
         self._identity: dict[str, Any] = {}
@@ -180,7 +187,7 @@ class Postgres:
 
     @property
     def _log(self) -> Path:
-        return self.folder / "log"
+        return (self._logs or self.folder) / "postgres.log"
 
     def _end_of_log(self) -> str:
         text = self._log.read_text(errors="replace") if self._log.exists() else ""

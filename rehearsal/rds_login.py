@@ -11,6 +11,7 @@ from rehearsal.rds_token import DatabaseAddress, TokenRefusedError, verify
 # https://www.postgresql.org/docs/16/errcodes-appendix.html
 INVALID_AUTHORIZATION = "28000"
 INVALID_PASSWORD = "28P01"  # noqa: S105
+INTERNAL_ERROR = "XX000"
 # Membership counts however it was granted, as in pg_hba.conf, where RDS has "hostssl all +rds_iam all pam".
 # The edge by which rds_superuser grants rds_iam stands for a right of RDS's own: it makes nobody a member.
 IS_IAM_USER = """
@@ -61,7 +62,7 @@ class RdsLogin:
         if not encrypted and (self.force_ssl or self._is_iam_user(user)):
             place = f'host "127.0.0.1", user "{user}", database "{database}"'
             message = f"no pg_hba.conf entry for {place}, no encryption"
-            raise self._refused(user, "not encrypted", INVALID_AUTHORIZATION, message)
+            raise self.refused(user, "not encrypted", INVALID_AUTHORIZATION, message)
 
     def check_password(self, user: str, password: str) -> None:
         """Take a token from members of rds_iam and a password from others, never the other way round.
@@ -73,12 +74,12 @@ class RdsLogin:
             reason = self._fault_of_token(user, password)
             message = f'PAM authentication failed for user "{user}"'
             if reason is not None:
-                raise self._refused(user, reason, INVALID_AUTHORIZATION, message)
+                raise self.refused(user, reason, INVALID_AUTHORIZATION, message)
         elif user != self.postgres.master or not hmac.compare_digest(
             password.encode(), self.master_password.encode()
         ):
             message = f'password authentication failed for user "{user}"'
-            raise self._refused(user, "not the master's password", INVALID_PASSWORD, message)
+            raise self.refused(user, "not the master's password", INVALID_PASSWORD, message)
 
     def _fault_of_token(self, user: str, token: str) -> str | None:
         try:
@@ -95,6 +96,7 @@ class RdsLogin:
             cursor.execute(IS_IAM_USER, (user,))
             return bool(cursor.fetchone()[0])
 
-    def _refused(self, user: str, reason: str, code: str, message: str) -> LoginRefusedError:
+    def refused(self, user: str, reason: str, code: str, message: str) -> LoginRefusedError:
+        """Note the reason, and return what the client is told instead."""
         self.refusals.append(f"{user}: {reason}")
         return LoginRefusedError(code, message)

@@ -1,7 +1,9 @@
 """The login before Postgres, over real TLS: who gets in, who does not, and what passes through."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.database import DatabaseFront
 from rehearsal.postgres import MASTER, Postgres
-from rehearsal.processes import free_port, wait_until
+from rehearsal.processes import free_port, listening_socket, wait_until
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
 
@@ -23,13 +25,15 @@ PASSWORD = "the master's"
 KEYS = {"ALLOWED": "secret", "FORBIDDEN": "secret"}
 # More than any buffer on the way.
 LARGE = 20_000_000
+SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     authority = CertificateAuthority(tmp_path_factory.mktemp("authority"))
-    address = DatabaseAddress(host="localhost", port=free_port(), region=REGION)
     with ExitStack() as stack:
+        listener = stack.enter_context(listening_socket())
+        address = DatabaseAddress(host="localhost", port=listener.getsockname()[1], region=REGION)
         postgres = stack.enter_context(Postgres())
         with closing(postgres.connect()) as superuser:
             superuser.autocommit = True
@@ -44,7 +48,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             authorize=lambda key, _user: key == "ALLOWED",
         )
         certificate = authority.issue("database", "localhost")
-        stack.enter_context(DatabaseFront(login, certificate))
+        stack.enter_context(DatabaseFront(login, certificate, listener))
         yield SimpleNamespace(
             login=login, postgres=postgres, address=address, bundle=authority.bundle, certificate=certificate
         )
@@ -164,3 +168,31 @@ def test_its_end_ends_open_sessions_and_frees_the_port(database: Any) -> None:
 def test_a_port_that_is_taken_is_said_at_once(database: Any) -> None:
     with pytest.raises(OSError, match="in use"), DatabaseFront(database.login, database.certificate):
         pass
+
+
+def test_a_handshake_that_fails_is_a_refusal_with_its_reason(database: Any) -> None:
+    before = len(database.login.refusals)
+    with socket.create_connection(("127.0.0.1", database.address.port), timeout=5) as client:
+        client.sendall(SSL_REQUEST)
+        assert client.recv(1) == b"S"
+        client.sendall(b"this is no TLS")
+        wait_until(
+            lambda: None if len(database.login.refusals) > before else "nothing was refused",
+            what="the refusal",
+            seconds=5,
+        )
+    assert database.login.refusals[-1].startswith("a client: SSLError: ")
+
+
+def test_an_error_inside_a_check_lets_nobody_in_and_is_kept_from_the_client(database: Any) -> None:
+    def fail(_key: str, _user: str) -> bool:
+        raise RuntimeError("IAM is away")
+
+    with listening_socket() as listener:
+        address = replace(database.address, port=listener.getsockname()[1])
+        login = replace(database.login, address=address, authorize=fail, refusals=[])
+        broken = SimpleNamespace(address=address, bundle=database.bundle)
+        with DatabaseFront(login, database.certificate, listener):
+            said = refusal(broken, "mlflow", token(broken, "mlflow"))
+    assert "FATAL:  internal error" in said
+    assert login.refusals == ["a client: RuntimeError: IAM is away"]

@@ -67,6 +67,12 @@ def shared_memory(session: Any) -> list[Path]:
     return [Path(line.split()[-1]) for line in lines if "/dev/shm/" in line]  # noqa: S108
 
 
+def test_its_log_outlives_it_where_it_was_told_to(tmp_path: Path) -> None:
+    with Postgres(logs=tmp_path):
+        pass
+    assert "ready to accept connections" in (tmp_path / "postgres.log").read_text()
+
+
 def test_two_do_not_disturb_each_other() -> None:
     with Postgres() as one, Postgres() as other:
         assert one.folder != other.folder
