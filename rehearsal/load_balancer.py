@@ -14,6 +14,7 @@ from yarl import URL
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.emulator import Emulator
 from rehearsal.processes import listening_socket, wait_until
+from rehearsal.unrehearsed import UnrehearsedError
 
 CHUNK_BYTES = 64 * 1024
 START_SECONDS = 10.0
@@ -26,10 +27,6 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class UnrehearsedError(RuntimeError):
-    """The declaration asks for something this stand-in does not do."""
 
 
 class LoadBalancer:
@@ -68,6 +65,7 @@ class LoadBalancer:
 
         Raises:
             NotReadyError: it does not.
+            UnrehearsedError: the target group is of another kind.
         """
         (group,) = self._elb.describe_target_groups(LoadBalancerArn=self._arn)["TargetGroups"]
         if group["Protocol"] != "HTTP" or group["TargetType"] != "ip":

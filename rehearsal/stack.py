@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from socket import socket
 from typing import Any
 
-from rehearsal.aws.beside import BESIDE_THE_EMULATOR
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.certificates import CertificateAuthority
@@ -17,28 +17,22 @@ from rehearsal.deployment import Deployment
 from rehearsal.emulator import REGION, Emulator
 from rehearsal.engine import deploy
 from rehearsal.laptop import ROOT, Laptop
-from rehearsal.load_balancer import LoadBalancer, UnrehearsedError
+from rehearsal.load_balancer import LoadBalancer
 from rehearsal.postgres import MAJOR_VERSION, Postgres
 from rehearsal.prerequisites import Prerequisites
-from rehearsal.processes import free_port
+from rehearsal.processes import free_port, listening_socket
 from rehearsal.project import Project
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
 from rehearsal.steps import Steps
 from rehearsal.task import Task, interpreter_path
+from rehearsal.unrehearsed import STAND_INS, UnrehearsedError
 
 STACK = "rehearsal"
 DOMAIN = "localhost"
 TEAM, OTHER_TEAM = "vision", "speech"
 # Ada joins the vision team in the rehearsal, Grace is the speech team's.
 PERSON, OTHER_PERSON = "ada", "grace"
-NEVER_REHEARSED = (
-    "ECS taking the task's roles: their trust policies are read, then the account's root takes them",
-    "Pulumi's own engine and AWS provider: diff, replace, destroy, state, refresh",
-    "network paths: security groups, routes, NAT and subnets are created, not enforced",
-    "the CORS list: MLflow takes any origin on localhost; infra/tests tries a real domain's on MLflow",
-    "AWS itself: quotas, eventual consistency, prices, and rights that the emulator judges otherwise",
-)
 
 
 class RehearsedStack:
@@ -58,13 +52,13 @@ class RehearsedStack:
             work: short-lived files and sockets; the caller removes it.
         """
         self._steps = steps
-        self._folder = folder
+        self._logs = folder / "logs"
         self._work = work
         self._stack = ExitStack()
         self.deployment: Deployment | None = None
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
-        self.not_rehearsed = [*NEVER_REHEARSED]
+        self.not_rehearsed = [f"{what}: {instead}" for what, instead in STAND_INS.items()]
 
     def close(self) -> None:
         """End all that was started, last things first."""
@@ -74,18 +68,20 @@ class RehearsedStack:
         """Run every step from the empty account to the team's first run."""
         step, say = self._steps.step, self._steps.say
         authority = CertificateAuthority(self._work)
+        # Bound before its port is declared: nobody else can take it until Postgres is there.
+        listener = self._stack.enter_context(listening_socket())
         with step("AWS emulator with IAM enforced"):
-            emulator = self._stack.enter_context(Emulator(self._work, authority))
+            emulator = self._stack.enter_context(Emulator(self._work, authority, logs=self._logs))
             prerequisites = Prerequisites(emulator, self._work, domain=DOMAIN)
             self.laptop = Laptop(prerequisites.environment, self._work, say)
-            config = self._config(prerequisites)
+            config = self._config(prerequisites, database_port=listener.getsockname()[1])
             say(emulator.url)
         self.deployment = self._deploy(emulator, config)
         with step("Postgres behind RDS's login"):
             role = self._stack.enter_context(
                 TaskRole(emulator, self._task_definition(emulator)["taskRoleArn"])
             )
-            self._start_database(emulator, authority, role)
+            self._start_database(emulator, authority, role, listener)
         with step("tasks of the registered definition"):
             target = self._start_task(emulator, authority, role)
         with step("load balancer from its listeners"):
@@ -106,7 +102,7 @@ class RehearsedStack:
         with self._steps.step(f"smoke tests as team {TEAM}"):
             self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
 
-    def _config(self, prerequisites: Prerequisites) -> dict[str, Any]:
+    def _config(self, prerequisites: Prerequisites, *, database_port: int) -> dict[str, Any]:
         people = {name: prerequisites.add_person(name) for name in (PERSON, OTHER_PERSON)}
         return {
             "aws:region": REGION,
@@ -116,7 +112,7 @@ class RehearsedStack:
             "hostedZoneId": prerequisites.hosted_zone_id,
             "egress": "public-ip",
             "disposable": True,
-            "databasePort": free_port(),
+            "databasePort": database_port,
         }
 
     def _deploy(self, emulator: Emulator, config: dict[str, Any]) -> Deployment:
@@ -128,7 +124,6 @@ class RehearsedStack:
             deployment = deploy(project, STACK, config, cloud=cloud, log=self._steps.say)
         with self._steps.step("declared against created"):
             check(preview, deployment, cloud)
-        self.not_rehearsed += [f"{what}: {why}" for what, why in BESIDE_THE_EMULATOR.items()]
         self.not_rehearsed += _not_compared(cloud.compare(deployment)[1])
         return deployment
 
@@ -145,14 +140,16 @@ class RehearsedStack:
         )
         return dict(described["taskDefinition"])
 
-    def _start_database(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> None:
+    def _start_database(
+        self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole, listener: socket
+    ) -> None:
         instance = self._made("aws:rds/instance:Instance")
         if (instance["engine"], str(instance["engineVersion"]).split(".")[0]) != ("postgres", MAJOR_VERSION):
             raise UnrehearsedError(
                 f"{instance['engine']} {instance['engineVersion']}: Postgres {MAJOR_VERSION} is here"
             )
         postgres = self._stack.enter_context(
-            Postgres(self._work, master=instance["username"], database=instance["dbName"])
+            Postgres(self._work, master=instance["username"], database=instance["dbName"], logs=self._logs)
         )
         host, port = instance["address"], int(instance["port"])
         secret = emulator.client("secretsmanager").get_secret_value(
@@ -170,7 +167,8 @@ class RehearsedStack:
             ),
             force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
-        self._stack.enter_context(DatabaseFront(login, authority.issue("database", host)))
+        certificate = authority.issue("database", host)
+        self._stack.enter_context(DatabaseFront(login, certificate, listener))
         self._steps.say(f"{host}:{port}")
 
     def _start_task(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> str:
@@ -191,13 +189,13 @@ class RehearsedStack:
                 "AWS_CA_BUNDLE": str(authority.bundle),
             },
             role=role,
-            logs=self._folder / "logs",
+            logs=self._logs,
             folder=self._work,
             say=self._steps.say,
         )
         (target,) = self._made("aws:ecs/service:Service")["loadBalancers"]
         task.check_port(target["containerName"], target["containerPort"])
-        self.not_rehearsed += task.not_rehearsed()
+        self.not_rehearsed.append(task.not_rehearsed())
         self._stack.enter_context(task)
         return f"127.0.0.1:{port}"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from rehearsal.credentials import TaskRole, assume
+from rehearsal.deployment import DeploymentError
 from rehearsal.emulator import Emulator
 from rehearsal.processes import NotReadyError, Process, wait_until
+from rehearsal.unrehearsed import UnrehearsedError
 
 # Fargate gives an image 120 s to start unless the container says otherwise.
 START_SECONDS = 120.0
@@ -18,25 +20,21 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 # Each check is a process; more often, and it would slow the start it waits for.
 HEALTH_POLL_SECONDS = 0.5
-# What of a container definition is done here; anything in neither table stops the rehearsal.
+# What of a container definition is done here; anything in neither set stops the rehearsal.
 REHEARSED = {
-    "name", "image", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck",
-    "startTimeout", "stopTimeout",
+    "name", "command", "environment", "secrets", "dependsOn", "healthCheck", "startTimeout", "stopTimeout",
 }  # fmt: skip
+# Of the task's definition or a container's; the plain process that runs has no use for it.
 NOT_REHEARSED = {
-    "user": "the process runs as whoever types make",
-    "readonlyRootFilesystem": "needs a container",
-    "linuxParameters": "capabilities and an init process need a container",
-    "mountPoints": "volumes need a container",
-    "portMappings": "published on a free loopback port instead",
-    "logConfiguration": "the log is a file",
-}
+    "image", "essential", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints", "volumes",
+    "portMappings", "logConfiguration", "cpu", "memory", "runtimePlatform",
+}  # fmt: skip
 # What the emulator adds to a description although nobody declared it.
-EMPTY_IN_DESCRIPTIONS = {"cpu", "volumesFrom", "systemControls", "mountPoints", "portMappings", "environment"}
+EMPTY_IN_DESCRIPTIONS = {"volumesFrom", "systemControls"}
 
 
 class TaskError(RuntimeError):
-    """A container of the task failed, or its definition holds what this rehearsal cannot start."""
+    """A container of the task failed."""
 
 
 class Task:
@@ -63,6 +61,9 @@ class Task:
             definition: as ECS describes it, never as it was declared.
             image_environment: what the image's own ENV lines would give, and where AWS is.
             folder: the working directory of the containers.
+
+        Raises:
+            UnrehearsedError: a container declares what nothing here reads.
         """
         self._emulator = emulator
         self._definition = definition
@@ -92,24 +93,28 @@ class Task:
         """Hold the load balancer's target against the container's port mappings, as ECS does.
 
         Raises:
-            TaskError: the container is not there or does not map the port.
+            DeploymentError: the container is not there or does not map the port.
         """
         mapped = [m["containerPort"] for m in self._containers.get(container, {}).get("portMappings", [])]
         if port not in mapped:
-            raise TaskError(f"the service forwards to {container}:{port}, which maps {mapped}")
+            raise DeploymentError(f"the service forwards to {container}:{port}, which maps {mapped}")
 
-    def not_rehearsed(self) -> list[str]:
-        """List what the definition declares and no process can show."""
-        declared = {key for c in self._containers.values() for key, value in c.items() if value}
-        return sorted(f"task definition {key}: {NOT_REHEARSED[key]}" for key in declared & set(NOT_REHEARSED))
+    def not_rehearsed(self) -> str:
+        """Name what the definition declares and no process can show."""
+        parts = (self._definition, *self._containers.values())
+        declared = {key for part in parts for key, value in part.items() if value}
+        return (
+            "container image: this checkout's server runs as a plain process, no image is pulled; without "
+            f"effect: {', '.join(sorted(declared & NOT_REHEARSED))}"
+        )
 
     def _refuse_the_unknown(self, container: dict[str, Any]) -> None:
-        known = REHEARSED | set(NOT_REHEARSED)
+        known = REHEARSED | NOT_REHEARSED
         unknown = {
             k for k, v in container.items() if k not in known and not (k in EMPTY_IN_DESCRIPTIONS and not v)
         }
         if unknown:
-            raise TaskError(
+            raise UnrehearsedError(
                 f"container {container['name']} declares {sorted(unknown)}, which nothing here reads"
             )
 
@@ -140,7 +145,9 @@ class Task:
 
     def _await(self, dependency: dict[str, str]) -> None:
         if dependency["condition"] != "SUCCESS":
-            raise TaskError(f"dependsOn condition {dependency['condition']}: only SUCCESS is rehearsed")
+            raise UnrehearsedError(
+                f"dependsOn condition {dependency['condition']}: only SUCCESS is rehearsed"
+            )
         name = dependency["containerName"]
         process = self._processes[name]
         seconds = float(self._containers[name].get("startTimeout", START_SECONDS))
@@ -159,7 +166,9 @@ class Task:
             self._base.keys() & (registered.keys() | references.keys())
         )
         if twice:
-            raise TaskError(f"container {name} has {sorted(twice)} twice: registered, or from image or agent")
+            raise UnrehearsedError(
+                f"container {name} has {sorted(twice)} twice: registered, or from image or agent"
+            )
         return self._base | registered | {k: self._secret(reference) for k, reference in references.items()}
 
     def _secret(self, reference: str) -> str:
@@ -167,7 +176,7 @@ class Task:
         parts = reference.split(":")
         secret_arn, json_key = ":".join(parts[:7]), [*parts[7:], ""][0]
         if any(parts[8:]):
-            raise TaskError(f"secret reference {reference}: stages and versions are not rehearsed")
+            raise UnrehearsedError(f"secret reference {reference}: stages and versions are not rehearsed")
         execution_role = assume(self._emulator, self._definition["executionRoleArn"])
         value = self._emulator.client("secretsmanager", **execution_role).get_secret_value(
             SecretId=secret_arn
@@ -178,7 +187,7 @@ class Task:
         check = container["healthCheck"]
         kind, *command = check["command"]
         if kind != "CMD":
-            raise TaskError(f"health check of kind {kind}: only CMD is rehearsed")
+            raise UnrehearsedError(f"health check of kind {kind}: only CMD is rehearsed")
         environment = self.environment_of(container["name"])
         log = self._logs / f"{container['name']}-health.log"
 

@@ -1,4 +1,4 @@
-"""What the emulator lacks and the rehearsal does in its place, in the open."""
+"""What the emulator lacks and the rehearsal does in its place; `rehearsal/unrehearsed.py` lists it."""
 
 import json
 import secrets
@@ -7,22 +7,6 @@ from typing import Any
 
 from rehearsal.aws.account import Account
 from rehearsal.aws.inputs import tag_list
-
-# Shown by `make rehearse`: what is not the emulator's own, and why.
-BESIDE_THE_EMULATOR = {
-    "RDS-managed master password": (
-        "the emulator ignores ManageMasterUserPassword on an instance: a secret is made in the emulated "
-        "Secrets Manager, named and tagged as RDS would"
-    ),
-    "ids of nothing and documents that are none": (
-        "the emulator lets most of them pass: they are looked up and read before it is asked"
-    ),
-    "tags of a flow log": "the emulator drops them at creation: they are added afterwards",
-    "application autoscaling": (
-        "the emulator has none: targets and policies are held against AWS's API model, the emulated service, "
-        "load balancer and target group, and kept in memory; nothing scales"
-    ),
-}
 
 PASSWORD_BYTES = 24
 INSTANCE_TAG = "aws:rds:primaryDBInstanceArn"

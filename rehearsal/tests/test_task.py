@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
+from rehearsal import credentials
 from rehearsal.credentials import ECS, TaskRole, TrustError, assume
+from rehearsal.deployment import DeploymentError
 from rehearsal.emulator import ACCOUNT_ID, Emulator
 from rehearsal.laptop import ROOT
 from rehearsal.task import Task, TaskError, interpreter_path
+from rehearsal.unrehearsed import UnrehearsedError
 
 pytestmark = pytest.mark.rehearsal
 
@@ -56,11 +61,14 @@ def execution_role(emulator: Emulator, secret: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def task_role(emulator: Emulator) -> Iterator[TaskRole]:
-    arn = role(
-        emulator, "task", trusted=BY_ECS, policy={"Action": "rds-db:connect", "Resource": DATABASE_USER}
-    )
-    with TaskRole(emulator, arn) as served:
+def task_role_arn(emulator: Emulator) -> str:
+    rights = {"Action": "rds-db:connect", "Resource": DATABASE_USER}
+    return role(emulator, "task", trusted=BY_ECS, policy=rights)
+
+
+@pytest.fixture(scope="module")
+def task_role(emulator: Emulator, task_role_arn: str) -> Iterator[TaskRole]:
+    with TaskRole(emulator, task_role_arn) as served:
         yield served
 
 
@@ -122,22 +130,27 @@ def test_secret_needs_the_right_of_the_execution_role(
 
 def test_registered_environment_is_not_edited_silently(task: Callable[..., Task]) -> None:
     environment = [{"name": "MLFLOW_PORT", "value": "5000"}]
-    with pytest.raises(TaskError, match=r"\['MLFLOW_PORT'\] twice"):
+    with pytest.raises(UnrehearsedError, match=r"\['MLFLOW_PORT'\] twice"):
         task(container("server", PRINTING, environment=environment)).environment_of("server")
 
 
 @pytest.mark.parametrize("key", ["privileged", "ulimits", "entryPoint", "dockerLabels"])
 def test_what_nothing_here_reads_stops_the_rehearsal(task: Callable[..., Task], key: str) -> None:
-    with pytest.raises(TaskError, match=rf"declares \['{key}'\]"):
+    with pytest.raises(UnrehearsedError, match=rf"declares \['{key}'\]"):
         task(container("server", LASTING, **{key: ["something"]}))
+
+
+def test_what_a_process_has_no_use_for_is_named(task: Callable[..., Task]) -> None:
+    said = task(container("server", LASTING, essential=True, user="10001:10001", cpu=0)).not_rehearsed()
+    assert said.endswith("without effect: essential, image, user")
 
 
 def test_service_must_forward_to_a_mapped_port(task: Callable[..., Task]) -> None:
     made = task(container("server", LASTING, portMappings=[{"containerPort": 5000}]))
     made.check_port("server", 5000)
-    with pytest.raises(TaskError, match="server:5001, which maps"):
+    with pytest.raises(DeploymentError, match="server:5001, which maps"):
         made.check_port("server", 5001)
-    with pytest.raises(TaskError, match="other:5000"):
+    with pytest.raises(DeploymentError, match="other:5000"):
         made.check_port("other", 5000)
 
 
@@ -156,6 +169,35 @@ def test_credentials_are_served_to_who_knows_the_token(task_role: TaskRole, emul
         patch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "guessed")
         with pytest.raises(Exception, match="401"):
             boto3.Session().get_credentials()
+
+
+def test_keys_are_renewed_before_they_expire(
+    emulator: Emulator, task_role_arn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = timedelta()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":  # type: ignore[override]
+            return super().now(tz) + passed
+
+    monkeypatch.setattr(credentials, "datetime", Clock)
+    with TaskRole(emulator, task_role_arn) as served:
+        url = served.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        headers = {"Authorization": served.environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+
+        def fetch() -> dict[str, str]:
+            return dict(requests.get(url, headers=headers, timeout=5).json())
+
+        first = fetch()
+        passed = timedelta(minutes=44)
+        assert fetch() == first
+        passed = timedelta(minutes=46)
+        second = fetch()
+        assert second["AccessKeyId"] != first["AccessKeyId"]
+        assert second["Expiration"] > first["Expiration"]
+        # The old ones are good for another quarter of an hour.
+        assert served.secret_of(first["AccessKeyId"], first["Token"]) == first["SecretAccessKey"]
 
 
 def test_only_the_declared_database_user_may_connect(task_role: TaskRole) -> None:
