@@ -116,3 +116,10 @@ def test_a_secret_in_the_open_is_a_fault(up: Deployment) -> None:
     up.outputs["notes"] = ["the password is hunter2-hunter2"]
     said = faults_in(up)
     assert said == ["a secret stands in the open in the stack's outputs"]
+
+
+def test_a_secret_in_anothers_inputs_is_a_fault(up: Deployment) -> None:
+    up.one(VPC).outputs["token"] = Secret("hunter2-hunter2")
+    group = up.one("aws:lb/targetGroup:TargetGroup")
+    group.inputs["tags"] = {"note": "it is hunter2-hunter2"}
+    assert faults_in(up) == [f"a secret stands in the open in {group.type} '{group.name}'"]

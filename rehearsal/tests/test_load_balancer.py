@@ -1,8 +1,11 @@
 """The load balancer serves what its listeners and target group declare."""
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,13 @@ from rehearsal.certificates import CertificateAuthority
 from rehearsal.deployment import Deployment
 from rehearsal.emulator import Emulator
 from rehearsal.load_balancer import LoadBalancer
-from rehearsal.processes import NotReadyError, free_port
+from rehearsal.processes import NotReadyError, free_port, listening_socket
 
 pytestmark = pytest.mark.rehearsal
 
 MEBIBYTE = 1024 * 1024
+# Well below the declared idle timeout, well above the test's.
+IMPATIENCE_SECONDS = 5
 
 
 class Target(BaseHTTPRequestHandler):
@@ -102,6 +107,19 @@ def test_target_that_went_away_is_502(
     assert call(front, authority, "GET", "/").status_code == 502
 
 
+def test_target_that_never_answers_is_504_after_the_idle_timeout(
+    emulator: Emulator, authority: CertificateAuthority, front: LoadBalancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried = {"Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "0.2"}]}
+    impatient = LoadBalancer(emulator, authority, front._arn)
+    monkeypatch.setattr(impatient._elb, "describe_load_balancer_attributes", lambda **_: hurried)
+    with listening_socket() as silent, impatient:
+        impatient._target = f"127.0.0.1:{silent.getsockname()[1]}"
+        answer = call(impatient, authority, "GET", "/")
+    assert answer.status_code == 504
+    assert answer.elapsed.total_seconds() < IMPATIENCE_SECONDS
+
+
 def test_unhealthy_target_is_not_registered(
     front: LoadBalancer, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,3 +143,23 @@ def test_certificate_is_for_the_declared_name_alone(
 ) -> None:
     with pytest.raises(requests.exceptions.SSLError, match=r"127\.0\.0\.1"):
         requests.get(f"https://127.0.0.1:{front.ports[443]}/", verify=str(authority.bundle), timeout=10)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+@pytest.mark.parametrize(
+    ("version", "spoken"), [(ssl.TLSVersion.TLSv1_1, None), (ssl.TLSVersion.TLSv1_2, "TLSv1.2")]
+)
+def test_oldest_tls_is_1_2(
+    front: LoadBalancer, authority: CertificateAuthority, version: ssl.TLSVersion, spoken: str | None
+) -> None:
+    context = ssl.create_default_context(cafile=str(authority.bundle))
+    # Else our own side would not offer the old version.
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    refusal = nullcontext() if spoken else pytest.raises(ssl.SSLError)
+    with (
+        refusal,
+        socket.create_connection(("127.0.0.1", front.ports[443]), timeout=10) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as encrypted,
+    ):
+        assert encrypted.version() == spoken
