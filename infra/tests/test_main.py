@@ -94,17 +94,23 @@ def test_wrong_settings_end_the_program_before_any_resource(project: Project) ->
         deploy(
             project,
             "paper",
-            {"aws:region": "eu-west-1", "taskCpu": 300, "databasePassword": Secret("hunter2")},
+            {
+                "aws:region": "eu-west-1",
+                "taskCpu": 300,
+                "databaseClass": Secret("hunter1"),
+                "databasePassword": Secret("hunter2"),
+            },
             cloud=NoCloud(),
             log=lambda _: None,
         )
     assert failure.value.exit_code == 2
     message = str(failure.value)
-    assert message.startswith("Wrong settings of stack paper (6):")
+    assert message.startswith("Wrong settings of stack paper (7):")
     for key in ("image", "teams", "domain", "hostedZoneId"):
         assert f"\n{key}: received nothing; " in message
     assert '\ntaskCpu: received "300"; ' in message
-    assert "\ndatabasePassword: received [secret]; " in message
-    assert "hunter2" not in message
+    for key in ("databaseClass", "databasePassword"):
+        assert f"\n{key}: received [secret]; " in message
+    assert "hunter" not in message
     assert "Traceback" not in message
     assert made == []
