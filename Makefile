@@ -8,6 +8,9 @@ INSTALL := $(UV) pip install --quiet --require-hashes
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
+# Somebody else's modules must not stand before ours.
+unexport PYTHONPATH PYTHONHOME
+
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse up test check lock deploy destroy
 
@@ -17,6 +20,7 @@ help: ## list the targets
 setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5 GB)
 
 .venv/.installed: requirements.lock requirements-installer.lock rehearsal/emulator.lock
+	@test -w . || { echo "setup: $(CURDIR) is not writable for you; clone it to where you may write" >&2; exit 2; }
 	@echo "setup: installing into .venv and .venv-emulator (first time: 1 to 3 minutes)"
 	@$(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(v < (3, 11) and f"setup: Python {v[0]}.{v[1]} found, 3.11 or newer needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11")'
 	@$(PYTHON) -m venv .venv || { echo "setup: the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }

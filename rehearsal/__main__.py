@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +27,15 @@ WORK_FILE = FOLDER / "work"
 WORK_PREFIX = "mlflow-"
 REPORT_FILE = FOLDER / "report.json"
 CLIENT_FILE = FOLDER / "client.env"
+# The shell that loads the client's environment may have a proxy.
+LOOPBACK_WITHOUT_PROXY = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1")
 FOREIGN_PREFIXES = ("AWS_", "MLFLOW_", "PG")
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class BusyError(RuntimeError):
-    """Another rehearsal runs in this checkout."""
+    """This checkout cannot be rehearsed in: another rehearsal runs, or it is read-only."""
 
 
 @contextmanager
@@ -42,10 +43,14 @@ def only_one() -> Iterator[None]:
     """Hold this checkout's rehearsal; the kernel lets go of it whatever happens to us.
 
     Raises:
-        BusyError: another process holds it.
+        BusyError: another process holds it, or it cannot be written.
     """
-    FOLDER.mkdir(exist_ok=True)
-    with LOCK_FILE.open("a+") as lock:
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        lock = LOCK_FILE.open("a+")
+    except OSError as error:
+        raise BusyError(f"{FOLDER} cannot be written: {error}; clone to where you may write") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,7 +117,7 @@ def rehearse(*, keep: bool) -> int:
                 stack.start()
                 if keep:
                     _show(stack)
-                    threading.Event().wait()
+                    stack.watch()
                 stack.run_smoke_tests()
             finally:
                 # Half an end would leave something running; there is nothing left to interrupt but the end.
@@ -145,12 +150,13 @@ def rehearse(*, keep: bool) -> int:
 
 def _show(stack: RehearsedStack) -> None:
     environment = stack.laptop.environment if stack.laptop else {}
-    shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}}
+    shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}} | LOOPBACK_WITHOUT_PROXY
     CLIENT_FILE.write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
     print(
         f"\n  UI       {stack.tracking_uri}/#/experiments?workspace={TEAM}\n"
         "           (its certificate is the rehearsal's own, so the browser asks once)\n"
-        "  client   set -a; . .rehearsal/client.env; set +a    then any Python that imports mlflow\n"
+        "           (of its pages, the assistant and the usage statistics are off on this server)\n"
+        "  client   set -a; . .rehearsal/client.env; set +a; .venv/bin/python your_training.py\n"
         "  end      Ctrl-C\n",
         flush=True,
     )
@@ -158,7 +164,7 @@ def _show(stack: RehearsedStack) -> None:
 
 def _end(report: Report, code: int, reason: str, *, keep: bool) -> None:
     if not keep or code:
-        print(f"\n{report.table()}\n")
+        print(f"\n{report.table()}\n", flush=True)
     if code == 0 and not keep:
         print("  Not rehearsed:")
         print("\n".join(f"    - {line}" for line in report.not_rehearsed))

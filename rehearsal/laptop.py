@@ -17,6 +17,8 @@ from rehearsal.task import interpreter_path
 
 ROOT = Path(__file__).parent.parent
 CLIENT_SECONDS = 180.0
+# What the onboarding script tells a person to type next leads nowhere once the rehearsal has ended.
+HINTS = ("next: ", "take it back: ", "see it: ")
 
 
 class ClientError(RuntimeError):
@@ -114,6 +116,8 @@ class Laptop:
             deadline.start()
             try:
                 for line in child.stdout or ():
+                    if line.startswith(HINTS):
+                        continue
                     self._say(line.rstrip())
                 code = child.wait()
             finally:

@@ -58,6 +58,7 @@ class RehearsedStack:
         self.deployment: Deployment | None = None
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
+        self._task: Task | None = None
         self.not_rehearsed = [f"{what}: {instead}" for what, instead in STAND_INS.items()]
 
     def close(self) -> None:
@@ -94,6 +95,15 @@ class RehearsedStack:
                 tracking_uri=self.tracking_uri,
                 ca_bundle=authority.bundle,
             )
+
+    def watch(self) -> None:
+        """Wait until the task ends.
+
+        Raises:
+            TaskError: it has.
+        """
+        if self._task is not None:
+            self._task.watch()
 
     def run_smoke_tests(self) -> None:
         """Run the smoke tests as the team that joined."""
@@ -196,7 +206,7 @@ class RehearsedStack:
         (target,) = self._made("aws:ecs/service:Service")["loadBalancers"]
         task.check_port(target["containerName"], target["containerPort"])
         self.not_rehearsed.append(task.not_rehearsed())
-        self._stack.enter_context(task)
+        self._task = self._stack.enter_context(task)
         return f"127.0.0.1:{port}"
 
     def _open_front_door(self, emulator: Emulator, authority: CertificateAuthority, target: str) -> None:

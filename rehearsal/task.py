@@ -2,11 +2,12 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from rehearsal.credentials import TaskRole, assume
 from rehearsal.deployment import DeploymentError
@@ -20,13 +21,15 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 # Each check is a process; more often, and it would slow the start it waits for.
 HEALTH_POLL_SECONDS = 0.5
+WATCH_SECONDS = 0.5
 # What of a container definition is done here; anything in neither set stops the rehearsal.
 REHEARSED = {
-    "name", "command", "environment", "secrets", "dependsOn", "healthCheck", "startTimeout", "stopTimeout",
+    "name", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "startTimeout",
+    "stopTimeout",
 }  # fmt: skip
 # Of the task's definition or a container's; the plain process that runs has no use for it.
 NOT_REHEARSED = {
-    "image", "essential", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints", "volumes",
+    "image", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints", "volumes",
     "portMappings", "logConfiguration", "cpu", "memory", "runtimePlatform",
 }  # fmt: skip
 # What the emulator adds to a description although nobody declared it.
@@ -88,6 +91,20 @@ class Task:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def watch(self) -> NoReturn:
+        """Wait until an essential container ends, with which ECS would end the task.
+
+        Raises:
+            TaskError: it has ended.
+        """
+        while True:
+            for name, process in self._processes.items():
+                if self._containers[name].get("essential", True) and process.exit_code() is not None:
+                    raise TaskError(
+                        f"{name} ended with exit code {process.exit_code()}\n{process.end_of_log()}"
+                    )
+            time.sleep(WATCH_SECONDS)
 
     def check_port(self, container: str, port: int) -> None:
         """Hold the load balancer's target against the container's port mappings, as ECS does.

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from rehearsal.unrehearsed import STAND_INS
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -50,6 +52,11 @@ def row(key: str, entry: dict[str, object]) -> str:
         default = str(default).lower()
     cell = default if default in ("required", "", []) else f"`{default}`"
     return f"| `{key}` | {entry['description']} | {cell or ''} |"
+
+
+def test_readme_names_every_stand_in() -> None:
+    table = "\n".join(f"| {what} | {instead} |" for what, instead in STAND_INS.items())
+    assert table in README, f"README's table of stand-ins should be:\n{table}"
 
 
 def test_every_setting_stands_in_the_readme_with_its_default() -> None:

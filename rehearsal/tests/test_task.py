@@ -112,6 +112,13 @@ def test_server_that_never_gets_healthy_is_ended_and_said(task: Callable[..., Ta
         task(container("server", LASTING, healthCheck=SICK, stopTimeout=1)).__enter__()
 
 
+def test_end_of_an_essential_container_is_noticed(task: Callable[..., Task]) -> None:
+    dying = ["python", "-c", "raise SystemExit('out of memory')"]
+    started = task(container("helper", ENDING, essential=False), container("server", dying))
+    with started, pytest.raises(TaskError, match=r"server ended with exit code 1\nout of memory"):
+        started.watch()
+
+
 def test_secret_reaches_its_container_alone(task: Callable[..., Task], secret: str) -> None:
     secrets = [{"name": "PASSWORD", "valueFrom": f"{secret}:password::"}]
     made = task(container("prepare", PRINTING, secrets=secrets), container("server", PRINTING))
@@ -142,7 +149,7 @@ def test_what_nothing_here_reads_stops_the_rehearsal(task: Callable[..., Task], 
 
 def test_what_a_process_has_no_use_for_is_named(task: Callable[..., Task]) -> None:
     said = task(container("server", LASTING, essential=True, user="10001:10001", cpu=0)).not_rehearsed()
-    assert said.endswith("without effect: essential, image, user")
+    assert said.endswith("without effect: image, user")
 
 
 def test_service_must_forward_to_a_mapped_port(task: Callable[..., Task]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from server.tracking_server.application import Application
 
 
-def ask(path: str) -> tuple[list[str], list[dict[str, Any]]]:
+def ask(path: str, method: str = "GET") -> tuple[list[str], list[dict[str, Any]]]:
     """Send one request; return the paths that reached MLflow, and what was answered."""
     reached: list[str] = []
     answered: list[dict[str, Any]] = []
@@ -17,7 +17,7 @@ def ask(path: str) -> tuple[list[str], list[dict[str, Any]]]:
     async def send(message: Any) -> None:
         answered.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": path}
+    scope = {"type": "http", "method": method, "path": path}
     asyncio.run(Application(mlflow_app)(scope, None, send))  # type: ignore[arg-type]
     return reached, answered
 
@@ -32,6 +32,17 @@ def test_the_assistant_is_sealed() -> None:
     reached, (start, _) = ask("/ajax-api/3.0/mlflow/assistant/message")
     assert not reached
     assert start["status"] == 404
+
+
+@pytest.mark.parametrize("prefix", ["api", "ajax-api"])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT"])
+def test_clients_neither_make_nor_change_nor_delete_workspaces(prefix: str, method: str) -> None:
+    for path in (f"/{prefix}/3.0/mlflow/workspaces", f"/{prefix}/3.0/mlflow/workspaces/speech"):
+        reached, (start, body) = ask(path, method)
+        assert not reached
+        assert start["status"] == 403
+        assert b"pulumi up" in body["body"]
+        assert ask(path) == ([path], [])
 
 
 @pytest.mark.parametrize("path", ["/", "/healthy", "/api/2.0/mlflow/runs/get", "/version"])

@@ -131,6 +131,15 @@ def test_what_the_stack_does_not_offer_is_off(server: Server, path: str, status:
     assert server.ask(f"/ajax-api/3.0/mlflow/{path}")[0] == status
 
 
+@pytest.mark.parametrize("prefix", ["api", "ajax-api"])
+def test_clients_cannot_make_a_workspace(server: Server, prefix: str) -> None:
+    status, text = server.ask(f"/{prefix}/3.0/mlflow/workspaces", {"name": "of-nobody"})
+    assert (status, "pulumi up" in text) == (403, True)
+    _, listed = server.ask(f"/{prefix}/3.0/mlflow/workspaces")
+    assert "vision" in listed
+    assert "of-nobody" not in listed
+
+
 def test_jobs_are_refused(server: Server) -> None:
     status, text = server.ask("/ajax-api/3.0/jobs/", {"job_name": "invoke_scorer", "params": {}})
     assert status == 500

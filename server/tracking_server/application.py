@@ -1,4 +1,4 @@
-"""What stands before MLflow's app: answers the health check without the database, seals the assistant."""
+"""What stands before MLflow's app: the health check without the database, and what clients may not do."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -11,6 +11,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEALTH = "/health"
 # It runs commands on the server for whoever comes from its own host, and MLflow has no switch for it.
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
+# A workspace is a team of the stack: one made here has no roles, one deleted here takes a team's runs along.
+WORKSPACES = ("/api/3.0/mlflow/workspaces", "/ajax-api/3.0/mlflow/workspaces")
+LOOKING = {"GET", "HEAD", "OPTIONS"}
 
 
 class Application:
@@ -21,10 +24,13 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
-        if scope["type"] == "http" and scope["path"] == HEALTH:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == HEALTH:
             await _answer(send, 200, b"OK")
-        elif scope["type"] == "http" and scope["path"].startswith(ASSISTANT):
+        elif path.startswith(ASSISTANT):
             await _answer(send, 404, b"The assistant is off on this server.")
+        elif path.startswith(WORKSPACES) and scope["method"] not in LOOKING:
+            await _answer(send, 403, b"Workspaces are the stack's teams: change `teams`, then pulumi up.")
         else:
             await self._mlflow_app(scope, receive, send)
 
