@@ -47,7 +47,7 @@ test: setup ## run every test this machine can run (K=word selects)
 
 check: setup ## lint and check types
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
-	@.venv/bin/basedpyright --warnings
+	@.venv/bin/basedpyright --project pyproject.toml --warnings
 
 deploy: setup ## pulumi up, for those with an AWS account
 	@command -v pulumi >/dev/null || { echo "deploy: the pulumi command is missing: https://www.pulumi.com/docs/install/" >&2; exit 2; }

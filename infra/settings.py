@@ -113,7 +113,7 @@ def read_settings(config: ConfigReader) -> Settings:
             "certificateArn",
             CERTIFICATE,
             allowed="the ARN of an ACM certificate",
-            example="arn:aws:acm:<region>:<account>:certificate/<id>",
+            example="arn:aws:acm:eu-west-1:111122223333:certificate/ID",
         ),
         plain_http=config.flag("plainHttp"),
         allowed_cidrs=config.listed(
@@ -234,7 +234,7 @@ def _check_tls(config: ConfigReader, settings: Settings) -> None:
         config.refuse_value(
             "certificateArn",
             allowed=f"a certificate in {settings.region}, where the load balancer stands",
-            example=f"arn:aws:acm:{settings.region}:<account>:certificate/<id>",
+            example=f"arn:aws:acm:{settings.region}:111122223333:certificate/ID",
         )
 
 
