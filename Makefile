@@ -23,7 +23,7 @@ setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5
 	@test -w . || { echo "setup: $(CURDIR) is not writable for you; clone it to where you may write" >&2; exit 2; }
 	@echo "setup: installing into .venv and .venv-emulator (first time: 1 to 3 minutes)"
 	@$(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(v < (3, 11) and f"setup: Python {v[0]}.{v[1]} found, 3.11 or newer needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11")'
-	@$(PYTHON) -m venv .venv || { echo "setup: the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv || { echo "setup: no environment could be made, for the reason above; if venv or ensurepip is missing, on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
 	@echo "setup: 1/2 what the checkout needs"
 	@$(INSTALL) --python .venv/bin/python -r requirements.lock

@@ -107,7 +107,9 @@ class ConfigReader:
         for place, value in enumerate(values):
             if not isinstance(value, str) or not _passes(check, value) or value in values[:place]:
                 path = f"{key}[{place}]"
-                self.refuse(path, value, allowed=f"{allowed}, once", command=f"set --path '{path}' {example}")
+                twice = value in values[:place]
+                mending = f"rm --path '{path}'" if twice else f"set --path '{path}' {example}"
+                self.refuse(path, value, allowed=f"{allowed}, once", command=mending)
         return tuple(values)
 
     def structure(self, key: str) -> Any:

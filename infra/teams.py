@@ -55,7 +55,8 @@ def read_teams(config: ConfigReader) -> dict[str, Team]:
 
 
 def _read_team(config: ConfigReader, name: str, fields: Any) -> Team:
-    path = f"{KEY}.{name}"
+    # As Pulumi spells a path through a key that is no plain word.
+    path = f"{KEY}.{name}" if re.fullmatch(r"[\w-]+", name) else f'{KEY}["{name}"]'
     if not NAME.fullmatch(name) or name in RESERVED:
         config.refuse(
             path,

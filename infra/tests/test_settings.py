@@ -141,7 +141,7 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
             "allowedCidrs",
             '["10.8.0.0/16", "10.8.0.0/16"]',
             "once",
-            "set --path 'allowedCidrs[1]' 10.8.0.0/16",
+            "rm --path 'allowedCidrs[1]'",
         ),
         ("allowedCidrs", '["10.42.0.0/16"]', "besides vpcCidr", "rm --path 'allowedCidrs[0]'"),
         ("vpcCidr", "10.42.0.0/8", "/16 to /24 within 10.0.0.0/8", "set vpcCidr 10.42.0.0/16"),
