@@ -116,9 +116,8 @@ class Laptop:
             deadline.start()
             try:
                 for line in child.stdout or ():
-                    if line.startswith(HINTS):
-                        continue
-                    self._say(line.rstrip())
+                    if line.strip() and not line.startswith(HINTS):
+                        self._say(line.rstrip())
                 code = child.wait()
             finally:
                 deadline.cancel()
