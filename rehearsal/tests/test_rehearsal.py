@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".rehearsal"
 LINE_SECONDS = 120.0
 END_SECONDS = 30.0
-# Two, and what a busy machine adds.
-SILENCE_SECONDS = 2.5
+# Two, and what a busy machine adds; without signs of life it would be ten and more.
+SILENCE_SECONDS = 4.0
 LATER_SECONDS = (0.0, 0.4, 0.8)
 # What a newcomer's shell may hold, and what the last `make up` may have left in it.
 HOSTILE_SHELL = {
