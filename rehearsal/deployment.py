@@ -26,7 +26,6 @@ class Options:
 
     protect: bool = False
     retain_on_delete: bool = False
-    delete_before_replace: bool = False
     ignore_changes: tuple[str, ...] = ()
     additional_secret_outputs: tuple[str, ...] = ()
 
