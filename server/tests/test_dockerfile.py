@@ -84,7 +84,7 @@ def test_docker_is_sent_what_the_dockerfile_copies_and_no_more(tmp_path: Path) -
     tempting = {
         ".env", "prod.env", "Pulumi.prod.yaml", "requirements.in", "tests/conftest.py",
         ".git/config", "tracking_server/__pycache__/serving.pyc",
-        "tracking_server/tests/test_serving.py", "__pycache__/a.pyc", "id_rsa",
+        "tracking_server/tests/test_serving.py", "tracking_server/.env", "id_rsa",
     }  # fmt: skip
     for name in wanted | tempting:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
