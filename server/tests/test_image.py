@@ -11,22 +11,19 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-from docker.errors import ContainerError, ImageNotFound
+from docker.errors import ContainerError
 
+from server.tests.image import BUILD_ARGUMENTS, NAME, SERVER, built
 from server.tests.test_dockerfile import ENVIRONMENT, given, pairs
 
 pytestmark = pytest.mark.container
 
-SERVER = Path(__file__).parents[1]
-ROOT = SERVER.parent
-# One name for each checkout: a killed run leaves one image, and the next run takes it over.
-NAME = f"mlflow-tracking-test/server-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]}"
-BUILD_ARGUMENTS = {"BASE": other} if (other := os.environ.get("BASE_IMAGE")) else {}
 OURS = "/opt/server"
 OWN_MEGABYTES = 360  # what it adds to its base; measured at 334
 # Whatever looks like a secret in a text; AWS's own examples look like one, too.
@@ -56,19 +53,15 @@ print(json.dumps(failed))
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
+    with closing(docker.from_env()) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
 def image(engine: docker.DockerClient) -> Iterator[Any]:
     """The image as Docker's API builds it."""
-    built, _ = engine.images.build(
-        path=str(SERVER), buildargs=BUILD_ARGUMENTS, tag=f"{NAME}:api", rm=True, forcerm=True
-    )
-    yield built
-    engine.images.remove(f"{NAME}:api")
+    with built(engine, SERVER, "api") as image:
+        yield image
 
 
 @pytest.fixture(scope="session")
@@ -241,7 +234,7 @@ def test_of_the_build_context_only_the_server_is_in_it(run: Callable[..., str]) 
 
 
 def test_a_checkout_that_only_its_owner_reads_makes_an_image_that_runs(
-    engine: docker.DockerClient, image: Any, tmp_path: Path
+    engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     context = tmp_path / "server"
     shutil.copytree(SERVER, context)
@@ -335,20 +328,5 @@ def test_a_secret_in_a_layer_would_be_found(
     (tmp_path / "Dockerfile").write_text(
         f"FROM {NAME}:api\nUSER 0\nENV DATABASE_PASSWORD=hunter2\nCOPY prod.env /opt/\nRUN rm /opt/prod.env\n"
     )
-    tag = f"{NAME}:secret"
-    leaking, _ = engine.images.build(path=str(tmp_path), tag=tag, rm=True, forcerm=True)
-    try:
-        assert set(suspicious(leaking, base)) >= {
-            "DATABASE_PASSWORD=hunter2",
-            "opt/prod.env",
-        }
-    finally:
-        engine.images.remove(tag)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _nothing_is_left(engine: docker.DockerClient) -> Iterator[None]:
-    yield
-    for tag in ("api", "buildkit", "private", "secret"):
-        with pytest.raises(ImageNotFound):
-            engine.images.get(f"{NAME}:{tag}")
+    with built(engine, tmp_path, "secret") as leaking:
+        assert set(suspicious(leaking, base)) >= {"DATABASE_PASSWORD=hunter2", "opt/prod.env"}
