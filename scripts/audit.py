@@ -121,7 +121,7 @@ def audit(locked: Locked) -> list[str]:
 
 def faults_in(report: Mapping[str, Any], locked: Locked) -> list[str]:
     """Return a line for each vulnerability in pip-audit's report, and for each package it passed over."""
-    answers = {canonicalize_name(answer["name"]): answer for answer in report["dependencies"]}
+    answers = {str(canonicalize_name(answer["name"])): answer for answer in report["dependencies"]}
     faults = []
     for (name, version), locks in locked.items():
         package = f"{name} {version} ({', '.join(locks)})"

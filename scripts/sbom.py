@@ -8,17 +8,11 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any, cast
 
 import docker
-from cyclonedx.model import Property
-from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
-from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from docker.errors import DockerException, ImageNotFound
@@ -41,6 +35,8 @@ WANTED = re.compile(
 LONGEST_LICENCE = 100  # some packages put the whole text into the field
 
 Files = Mapping[str, bytes]
+# One object of CycloneDX's JSON.
+Component = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(text)
         else:
             Path(options.output).write_text(f"{text}\n", encoding="utf-8")
-            print(f"sbom: {options.output} lists {len(bom.components)} packages of {options.image}")
+            print(f"sbom: {options.output} lists {len(bom['components'])} packages of {options.image}")
     except ImageNotFound:
         return _fail(f"received {options.image!r}, allowed is an image that Docker has here", BAD_INPUT)
     except ValueError as error:
@@ -79,9 +75,10 @@ def look_into(name: str) -> tuple[Mapping[str, Any], Files]:
     client = docker.from_env()
     try:
         image = client.images.get(name)
-        container = client.containers.create(image.id, command=["none"])
+        container = client.containers.create(image, command=["none"])
         try:
-            return cast("Mapping[str, Any]", image.attrs), dict(_wanted(container.export()))
+            content = cast("Iterable[bytes]", container.export())
+            return cast("Mapping[str, Any]", image.attrs), dict(_wanted(content))
         finally:
             container.remove(v=True)
     finally:
@@ -109,25 +106,47 @@ def _wanted(pieces: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
                 yield entry.name, b"" if COMPILED_PYTHON.fullmatch(entry.name) else content.read()
 
 
-def bill(name: str, image: Mapping[str, Any], files: Files) -> Bom:
+def bill(name: str, image: Mapping[str, Any], files: Files) -> Component:
     """Return the bill of materials; the same image gives the same bill."""
     packages = [*python_packages(files), *debian_packages(files), *compiled_python(image, files)]
     if not packages:
         raise ValueError("no package is installed in it")
-    whole = Component(
-        type=ComponentType.CONTAINER,
-        name=name,
-        version=image["Id"],
-        bom_ref=image["Id"],
-        properties=[
-            Property(name="docker:repoDigest", value=digest) for digest in image.get("RepoDigests") or []
+    identity = image["Id"]
+    digests = image.get("RepoDigests") or []
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {identity}").urn,
+        "version": 1,
+        "metadata": {
+            # When the image was made, not this list of it: the list is the same each time.
+            "timestamp": image["Created"],
+            "component": {
+                "type": "container",
+                "bom-ref": identity,
+                "name": name,
+                "version": identity,
+                "properties": [{"name": "docker:repoDigest", "value": digest} for digest in digests],
+            },
+        },
+        "components": sorted(packages, key=lambda package: package["bom-ref"]),
+        "dependencies": [
+            {"ref": identity, "dependsOn": sorted(package["bom-ref"] for package in packages)},
+            *({"ref": package["bom-ref"]} for package in packages),
         ],
-    )
-    bom = Bom(components=packages, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {image['Id']}"))
-    bom.metadata.component = whole
-    bom.metadata.timestamp = datetime.fromisoformat(re.sub(r"\.\d+", "", image["Created"]))
-    bom.register_dependency(whole, packages)
-    return bom
+    }
+
+
+def _component(name: str, purl: PackageURL, **more: Any) -> Component:
+    described = {
+        "type": "library",
+        "bom-ref": str(purl),
+        "name": name,
+        "version": purl.version,
+        "purl": str(purl),
+    }
+    return {key: value for key, value in (described | more).items() if value}
 
 
 def python_packages(files: Files) -> Iterator[Component]:
@@ -136,43 +155,32 @@ def python_packages(files: Files) -> Iterator[Component]:
         if match := PYTHON_METADATA.fullmatch(path):
             metadata = email.parser.BytesParser().parsebytes(content, headersonly=True)
             purl = PackageURL("pypi", None, canonicalize_name(metadata["Name"]), metadata["Version"])
-            yield Component(
-                type=ComponentType.LIBRARY,
-                name=metadata["Name"],
-                version=metadata["Version"],
-                purl=purl,
-                bom_ref=str(purl),
-                licenses=_licences(metadata),
-                components=_brought(purl, match[1], files),
-            )
+            brought = [*_brought(purl, match[1], files)]
+            yield _component(metadata["Name"], purl, licenses=_licences(metadata), components=brought)
 
 
-def _licences(metadata: Message) -> list[LicenseExpression] | list[DisjunctiveLicense]:
+def _licences(metadata: Message) -> list[dict[str, Any]]:
     if expression := metadata["License-Expression"]:
-        return [LicenseExpression(expression)]
+        return [{"expression": expression}]
     classifiers = [text.split(" :: ") for text in metadata.get_all("Classifier", [])]
-    named = [parts[-1] for parts in classifiers if parts[0] == "License" and parts[-1] != "OSI Approved"]
+    named = {parts[-1] for parts in classifiers if parts[0] == "License"} - {"OSI Approved"}
     field = (metadata["License"] or "").strip()
     if not named and field and "\n" not in field and len(field) <= LONGEST_LICENCE:
-        named = [field]
-    return [DisjunctiveLicense(name=text) for text in sorted(set(named))]
+        named = {field}
+    return [{"license": {"name": name}} for name in sorted(named)]
 
 
-def _brought(owner: PackageURL, folder: str, files: Files) -> list[Component]:
-    found = {}
-    for path, content in files.items():
-        if (match := WHEEL_SBOM.fullmatch(path)) and match[1] == folder:
-            for part in json.loads(content).get("components", []):
-                purl = PackageURL.from_string(part["purl"]) if "purl" in part else owner
-                if (purl.type, canonicalize_name(purl.name)) != (owner.type, owner.name):
-                    found[str(purl)] = Component(
-                        type=ComponentType.LIBRARY,
-                        name=part["name"],
-                        version=part.get("version"),
-                        purl=purl,
-                        bom_ref=f"{owner}#{purl}",
-                    )
-    return list(found.values())
+def _brought(owner: PackageURL, folder: str, files: Files) -> Iterator[Component]:
+    parts = [
+        part
+        for path, content in files.items()
+        if (match := WHEEL_SBOM.fullmatch(path)) and match[1] == folder
+        for part in json.loads(content).get("components", [])
+    ]
+    for text, name in sorted({part["purl"]: part["name"] for part in parts if "purl" in part}.items()):
+        purl = PackageURL.from_string(text)
+        if (purl.type, canonicalize_name(purl.name)) != (owner.type, owner.name):
+            yield _component(name, purl, **{"bom-ref": f"{owner}#{purl}"})
 
 
 def debian_packages(files: Files) -> Iterator[Component]:
@@ -183,14 +191,8 @@ def debian_packages(files: Files) -> Iterator[Component]:
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
         if fields.get("Status") == "install ok installed":
             qualifiers = {"arch": fields["Architecture"], "distro": distribution}
-            purl = PackageURL("deb", release.get("ID"), fields["Package"], fields["Version"], qualifiers)
-            yield Component(
-                type=ComponentType.LIBRARY,
-                name=fields["Package"],
-                version=fields["Version"],
-                purl=purl,
-                bom_ref=str(purl),
-            )
+            name = fields["Package"]
+            yield _component(name, PackageURL("deb", release.get("ID"), name, fields["Version"], qualifiers))
 
 
 def compiled_python(image: Mapping[str, Any], files: Files) -> Iterator[Component]:
@@ -198,23 +200,20 @@ def compiled_python(image: Mapping[str, Any], files: Files) -> Iterator[Componen
     environment = dict(pair.split("=", 1) for pair in image["Config"]["Env"] or [])
     if any(map(COMPILED_PYTHON.fullmatch, files)):
         version = environment.get("PYTHON_VERSION")
-        purl = PackageURL("generic", None, "python", version)
-        yield Component(
-            type=ComponentType.APPLICATION, name="python", version=version, purl=purl, bom_ref=str(purl)
-        )
+        yield _component("python", PackageURL("generic", None, "python", version), type="application")
 
 
 def _text(files: Files, *paths: str) -> str:
     return next((files[path].decode() for path in paths if path in files), "")
 
 
-def validated(bom: Bom) -> str:
+def validated(bom: Component) -> str:
     """Return the bill as JSON.
 
     Raises:
         ValueError: it does not keep to CycloneDX 1.6.
     """
-    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    text = json.dumps(bom, indent=2)
     if fault := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ValueError(f"its list is not CycloneDX 1.6: {fault}")
     return text

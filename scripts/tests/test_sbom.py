@@ -167,6 +167,6 @@ def test_an_image_without_packages_is_refused() -> None:
 
 def test_what_does_not_keep_to_the_format_is_refused() -> None:
     made = sbom.bill("a:1", IMAGE, {"usr/local/bin/python3.12": b""})
-    made.version = -1
+    made["components"][0]["type"] = "thing"
     with pytest.raises(ValueError, match=r"CycloneDX 1\.6"):
         sbom.validated(made)
