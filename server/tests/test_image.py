@@ -215,7 +215,7 @@ def test_nothing_runs_as_somebody_else(run: Callable[..., str]) -> None:
 
 
 def test_of_the_build_context_only_the_server_is_in_it(run: Callable[..., str]) -> None:
-    package = {f"tracking_server/{path.name}" for path in (SERVER / "tracking_server").glob("*.py")}
+    package = {str(path.relative_to(SERVER)) for path in (SERVER / "tracking_server").rglob("*.py")}
     found = set(run("find", OURS, "-type", "f", "-printf", r"%P\n").split())
     compiled = {name for name in found if name.endswith(".pyc")}
     assert found - compiled == package | {"rds-global-bundle.pem"}
