@@ -1,7 +1,7 @@
 """Compares the image with one of plain `pip install` on the same base: size, start, memory.
 
 The same program starts in both, MLflow's own app under uvicorn with one worker and SQLite, so that only the
-images differ. BASE_IMAGE names another base than the Dockerfile's. The builder keeps what it built, untagged.
+images differ. BASE_IMAGE names another base than the Dockerfile's.
 """
 
 import os
@@ -14,6 +14,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import docker
 from docker.errors import DockerException
 
 SERVER = Path(__file__).parent.parent / "server"
+NAME = "mlflow-tracking-benchmark"
 PAIRS = 7
 START_SECONDS = 180
 POLL_SECONDS = 0.02
@@ -59,10 +61,19 @@ def _compare(engine: docker.DockerClient) -> None:
     packages = f"{mlflow} psycopg2-binary boto3"
     print(f"building both on {base}; the other is pip install {packages}", flush=True)
     plain = PLAIN.format(base=base, packages=packages).encode()
+    build = partial(engine.images.build, rm=True, forcerm=True)
     images = {
-        "plain": engine.images.build(fileobj=BytesIO(plain), rm=True, forcerm=True)[0],
-        "ours": engine.images.build(path=str(SERVER), buildargs={"BASE": base}, rm=True, forcerm=True)[0],
+        "plain": build(fileobj=BytesIO(plain), tag=f"{NAME}:plain")[0],
+        "ours": build(path=str(SERVER), buildargs={"BASE": base}, tag=f"{NAME}:ours")[0],
     }
+    try:
+        _measure(engine, images)
+    finally:
+        for name in images:
+            engine.images.remove(f"{NAME}:{name}", noprune=True)
+
+
+def _measure(engine: docker.DockerClient, images: dict[str, Any]) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in images}
     memory: dict[str, list[float]] = {name: [] for name in images}
     # The first pair only warms the page cache.
