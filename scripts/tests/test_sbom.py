@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import sbom
-from server.tests.image import SERVER, built
+from server.tests.image import SERVER, built, run
 
 METADATA = b"Metadata-Version: 2.4\nName: A.b\nVersion: 1.0\n"
 IMAGE: dict[str, Any] = {
@@ -56,7 +56,7 @@ def test_it_lists_what_is_installed_and_nothing_else(
     engine: docker.DockerClient, image: Any, listed: dict[str, Any]
 ) -> None:
     def said(*command: str) -> str:
-        return engine.containers.run(image.id, list(command), network_mode="none", remove=True).decode()
+        return run(engine, image, *command)
 
     python = [tuple(one) for one in json.loads(said("python", "-c", LIST))]
     lines = said("dpkg-query", "-W", "-f", "${Package} ${Version}\\n").splitlines()
@@ -72,8 +72,7 @@ def test_it_lists_all_that_is_locked_for_the_images_python(
     engine: docker.DockerClient, image: Any, listed: dict[str, Any]
 ) -> None:
     code = "import json; from packaging.markers import default_environment as now; print(json.dumps(now()))"
-    command = ["python", "-c", code]
-    environment = json.loads(engine.containers.run(image.id, command, network_mode="none", remove=True))
+    environment = json.loads(run(engine, image, "python", "-c", code))
     lines = re.sub(r"\\\n\s*--hash=\S+", "", (SERVER / "requirements.lock").read_text()).splitlines()
     wanted = [
         (canonicalize_name(one.name), str(one.specifier).removeprefix("=="))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from docker.errors import ContainerError
 
 SERVER = Path(__file__).parents[1]
 # One name for each checkout: a killed run leaves its images to the next one.
@@ -25,3 +26,21 @@ def built(engine: docker.DockerClient, context: Path, tag: str) -> Iterator[Any]
         yield image
     finally:
         engine.images.remove(f"{NAME}:{tag}")
+
+
+def run(engine: docker.DockerClient, image: Any, *command: str, stderr: bool = False, **options: Any) -> str:
+    """Run a command in the image, without a network, and return what it printed.
+
+    Raises:
+        ContainerError: its exit code is not 0.
+    """
+    settings = {"network_mode": "none", **options}
+    container = engine.containers.run(image.id, list(command) or None, detach=True, **settings)
+    try:
+        code = container.wait()["StatusCode"]
+        if code:
+            raise ContainerError(container, code, command, image.id, container.logs(stdout=False))
+        return container.logs(stderr=stderr).decode()
+    finally:
+        # With the volume that the image declares.
+        container.remove(v=True, force=True)

@@ -20,6 +20,7 @@ import pytest
 from docker.errors import ContainerError
 
 from server.tests.image import BUILD_ARGUMENTS, NAME, SERVER, built
+from server.tests.image import run as run_image
 from server.tests.test_dockerfile import ENVIRONMENT, given, pairs
 
 pytestmark = pytest.mark.container
@@ -98,12 +99,7 @@ def clients() -> list[str]:
 @pytest.fixture
 def run(engine: docker.DockerClient, image: Any) -> Callable[..., str]:
     """Return a function that runs a command in the image, without a network, and returns what it printed."""
-    return lambda *command, **options: run_in(engine, image, *command, **options)
-
-
-def run_in(engine: docker.DockerClient, image: Any, *command: str, **options: Any) -> str:
-    settings = {"network_mode": "none", "remove": True, **options}
-    return engine.containers.run(image.id, list(command), **settings).decode()
+    return lambda *command, **options: run_image(engine, image, *command, **options)
 
 
 def files(engine: docker.DockerClient, image: Any) -> dict[str, str]:
@@ -113,7 +109,7 @@ def files(engine: docker.DockerClient, image: Any) -> dict[str, str]:
         "find / -xdev -type f -exec sha256sum {} +"
     )
     found: dict[str, str] = {}
-    for line in run_in(engine, image, "sh", "-c", script, user="0").splitlines():
+    for line in run_image(engine, image, "sh", "-c", script, user="0").splitlines():
         if match := re.fullmatch(r"([0-9a-f]{64})  (/.*)", line):
             found[match[2]] = found.get(match[2], "") + " " + match[1]
         elif match := re.fullmatch(r"(\S+ \S+) (/.*) -> (.*)", line):
@@ -246,7 +242,7 @@ def test_a_checkout_that_only_its_owner_reads_makes_an_image_that_runs(
     )
     try:
         with pytest.raises(ContainerError) as stopped:
-            run_in(engine, built)
+            run_image(engine, built)
         assert stopped.value.exit_status == 2
     finally:
         engine.images.remove(f"{NAME}:private")
