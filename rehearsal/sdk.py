@@ -1,4 +1,4 @@
-"""What Pulumi's SDK for AWS knows of a resource type: its properties, the required ones, its tags."""
+"""What Pulumi's SDKs know of a resource type: its properties, the required ones, its tags."""
 
 import inspect
 import sys
@@ -9,20 +9,24 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import pulumi_aws
+import pulumi_docker_build
 from pulumi import _types
 
 # Scalars that the provider turns into each other: a port as text, a text that looks like a number.
 NUMBERS = (int, float)
+PACKAGES = {"aws": pulumi_aws, "docker-build": pulumi_docker_build}
 _LOADING = threading.RLock()
 
 
 @cache
 def resource_class(token: str) -> type:
     """Return the class of a type token: `aws:ec2/vpc:Vpc` is `pulumi_aws.ec2.Vpc`."""
-    _, path, noun = token.split(":")
+    package, path, noun = token.split(":")
     # The SDK loads its modules lazily, and not safely from several threads.
     with _LOADING:
-        return getattr(getattr(pulumi_aws, path.split("/")[0]), noun)  # type: ignore[no-any-return]
+        sdk = PACKAGES[package]
+        module = sdk if path == "index" else getattr(sdk, path.split("/")[0])
+        return getattr(module, noun)  # type: ignore[no-any-return]
 
 
 def taggable(token: str) -> bool:
