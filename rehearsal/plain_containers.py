@@ -13,7 +13,6 @@ class PlainContainers(Runtime):
     """Runs each registered command as a process; an image's ENV lines are what it is told they would be."""
 
     shows = frozenset()
-    instead = "this checkout's server runs as a plain process, no image is pulled"
 
     def __init__(
         self, environment: Mapping[str, str], *, published: Mapping[int, int], folder: Path, logs: Path

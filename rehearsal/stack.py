@@ -53,6 +53,7 @@ class RehearsedStack:
         tracking_uri: where clients and browsers reach the tracking server.
         laptop: the team member's, None before the account exists.
         image: the pushed image, where Docker finds it; empty without a Docker.
+        task: the first of the service, None before it has started.
         emulator, postgres, front: AWS, its database and its load balancer, once they are started.
     """
 
@@ -79,7 +80,7 @@ class RehearsedStack:
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
         self.image = ""
-        self._task: Task | None = None
+        self.task: Task | None = None
         self.not_rehearsed = [f"{what}: {instead}" for what, instead in STAND_INS.items()]
 
     def close(self) -> None:
@@ -108,7 +109,7 @@ class RehearsedStack:
             )
             self._start_database(listener)
         with step("tasks of the registered definition"):
-            self._task, target = self.start_task(self.task_definition())
+            self.task, target = self.start_task(self.task_definition())
         with step("load balancer from its listeners"):
             self._open_front_door(target)
         with step(f"onboarding of team {TEAM}"):
@@ -126,8 +127,8 @@ class RehearsedStack:
         Raises:
             TaskError: it has.
         """
-        if self._task is not None:
-            self._task.watch()
+        if self.task is not None:
+            self.task.watch()
 
     def run_smoke_tests(self) -> None:
         """Run the smoke tests as the team that joined."""

@@ -71,13 +71,11 @@ class Runtime:
     Attributes:
         environment: what every container sees before its own: the image's ENV lines, and where AWS is.
         shows: what of FOR_RUNTIME it puts into effect.
-        instead: what runs in place of the registered image.
         published: port of a container to port on this machine's loopback.
     """
 
     environment: Mapping[str, str]
     shows: frozenset[str]
-    instead: str
     published: Mapping[int, int]
 
     def container(self, container: Mapping[str, Any], environment: dict[str, str]) -> TaskContainer:
@@ -162,7 +160,7 @@ class Task:
         parts = (self._definition, *self._containers.values())
         declared = {key for part in parts for key, value in part.items() if value}
         without_effect = sorted((declared & FOR_RUNTIME) - self._runtime.shows)
-        return f"container image: {self._runtime.instead}; without effect: {', '.join(without_effect)}"
+        return f"declared of the task without effect here: {', '.join(without_effect)}"
 
     def _refuse_the_unknown(self, container: dict[str, Any]) -> None:
         known = REHEARSED | FOR_RUNTIME

@@ -40,7 +40,10 @@ class Container(Started):
     def exit_code(self) -> int | None:
         """Return the exit code, or None while it runs."""
         state = self.describe()["State"]
-        return None if state["Running"] else int(state["ExitCode"])
+        if state["Running"]:
+            return None
+        self._write_log()
+        return int(state["ExitCode"])
 
     def port(self, port: int) -> int:
         """Return where on loopback a port of the container is published."""

@@ -27,7 +27,6 @@ class TaskContainers(Runtime):
             "portMappings", "memory",
         }
     )  # fmt: skip
-    instead = "built and run by this machine's Docker, pushed to and pulled from the emulated ECR"
 
     def __init__(  # noqa: D417
         self,
