@@ -7,9 +7,9 @@ STAND_INS = {
     ),
     "ECS": "each container starts once, in order; no restarts, circuit breaker or second task",
     "container image": (
-        "plain processes of this checkout; where Docker runs, make test also builds, pushes, pulls and runs it"
+        "this checkout's code in plain processes; where Docker runs, make test builds, pulls and runs it"
     ),
-    "Fargate": "then it is Docker: one network for the task, which reaches this machine's loopback and no VPC",
+    "Fargate": "then it is Docker: one network for the task, which reaches this machine's loopback, no VPC",
     "image build": "Docker's own, not the provider's BuildKit; what scans find is not known",
     "autoscaling": ("the emulator has none: checked against AWS's API model, kept in memory; nothing scales"),
     "task and execution role": (
