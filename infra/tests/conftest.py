@@ -1,13 +1,13 @@
 """A stack on paper: what the program declares, recorded, with invented answers where AWS would give some."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.deployment import Deployment, Resource
 from rehearsal.engine import deploy
 from rehearsal.monitor import Cloud
@@ -115,25 +115,6 @@ def declare(
     return deploy(
         Project(ROOT), stack, config, cloud=cloud or PaperCloud(), dry_run=dry_run, log=lambda _: None
     )
-
-
-class FakeDocker:
-    """The command `docker`, in place of this machine's: a shell script that counts its calls."""
-
-    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
-        self._calls = folder / "calls"
-        self._command = folder / "docker"
-        self.answers("echo 28.0.0")
-        environment.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        environment.delenv("DOCKER_BUILDKIT", raising=False)
-
-    def answers(self, script: str) -> None:
-        self._command.write_text(f'#!/bin/sh\necho "$@" >> {self._calls}\n{script}\n')
-        self._command.chmod(0o755)
-
-    @property
-    def calls(self) -> list[str]:
-        return self._calls.read_text().splitlines() if self._calls.exists() else []
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from infra.tests.conftest import (
     REGISTRY,
     REGISTRY_PASSWORD,
     REPOSITORY,
-    FakeDocker,
     PaperCloud,
     declare,
 )
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.deployment import Deployment, DeploymentError, Resource
 from rehearsal.wire import Secret, reveal, walk
 
