@@ -98,7 +98,12 @@ class PaperCloud:
             return {"names": [*self.images, "somebody-elses"]}
         if token == "aws:ecr/getImages:getImages":
             images = self.images[arguments["repositoryName"]]
-            return {"imageIds": [{"imageTag": tag, "imageDigest": digest} for tag, digest in images.items()]}
+            return {
+                "imageIds": [
+                    {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+                    for tag, digest in images.items()
+                ]
+            }
         if token == "aws:ecr/getAuthorizationToken:getAuthorizationToken":
             assert arguments == {"registryId": ACCOUNT}
             return {"userName": "AWS", "password": REGISTRY_PASSWORD}

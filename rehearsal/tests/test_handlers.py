@@ -245,7 +245,7 @@ def test_what_ecr_has_is_found_and_no_build_declared(
     image = built[1].one(IMAGE)
     (tag,) = image.inputs["tags"]
     assert {"imageTag": tag.rsplit(":", 1)[1], "imageDigest": image.outputs["digest"]} in found
-    assert [one for one in found if not one["imageTag"]]
+    assert [one for one in found if "imageTag" not in one]
 
 
 def test_the_registrys_password_is_the_tokens_and_stands_nowhere_else(
