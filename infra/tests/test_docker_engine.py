@@ -21,6 +21,27 @@ def test_docker_that_does_not_answer_is_not_waited_for(
         docker_engine.check_docker()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PATH", "/nonexistent", "the command docker cannot be run: No such file or directory"),
+        ("DOCKER_BUILDKIT", "0", "DOCKER_BUILDKIT switches off BuildKit, which builds it"),
+    ],
+)
+def test_no_command_and_no_buildkit_are_said(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(WrongSettingsError, match=said):
+        docker_engine.check_docker()
+
+
+def test_docker_that_says_nothing_is_said(docker: FakeDocker) -> None:
+    docker.answers("exit 3")
+    with pytest.raises(WrongSettingsError, match="docker version ended with 3"):
+        docker_engine.check_docker()
+
+
 def test_fault_is_one_line_whatever_docker_says(docker: FakeDocker) -> None:
     docker.answers("printf 'permission denied\\nwhile  trying\\n' >&2; exit 1")
     with pytest.raises(WrongSettingsError) as refused:
