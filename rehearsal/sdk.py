@@ -4,6 +4,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -75,6 +76,9 @@ def _value_faults(wanted: Any, value: Any, path: str) -> Iterator[str]:
     elif wanted in NUMBERS:
         if isinstance(value, bool) or not isinstance(value, NUMBERS):
             yield f"{path} must be a number, received {value!r}"
+    elif isinstance(wanted, type) and issubclass(wanted, Enum):
+        if value not in (known := [member.value for member in wanted]):
+            yield f"{path} must be one of {', '.join(known)}, received {value!r}"
     elif wanted in {str, bool} and not isinstance(value, wanted):
         yield f"{path} must be of type {wanted.__name__}, received {value!r}"
 

@@ -1,13 +1,13 @@
 """A stack on paper: what the program declares, recorded, with invented answers where AWS would give some."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.deployment import Deployment, Resource
 from rehearsal.engine import deploy
 from rehearsal.monitor import Cloud
@@ -98,7 +98,12 @@ class PaperCloud:
             return {"names": [*self.images, "somebody-elses"]}
         if token == "aws:ecr/getImages:getImages":
             images = self.images[arguments["repositoryName"]]
-            return {"imageIds": [{"imageTag": tag, "imageDigest": digest} for tag, digest in images.items()]}
+            return {
+                "imageIds": [
+                    {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+                    for tag, digest in images.items()
+                ]
+            }
         if token == "aws:ecr/getAuthorizationToken:getAuthorizationToken":
             assert arguments == {"registryId": ACCOUNT}
             return {"userName": "AWS", "password": REGISTRY_PASSWORD}
@@ -115,25 +120,6 @@ def declare(
     return deploy(
         Project(ROOT), stack, config, cloud=cloud or PaperCloud(), dry_run=dry_run, log=lambda _: None
     )
-
-
-class FakeDocker:
-    """The command `docker`, in place of this machine's: a shell script that counts its calls."""
-
-    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
-        self._calls = folder / "calls"
-        self._command = folder / "docker"
-        self.answers("echo 28.0.0")
-        environment.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        environment.delenv("DOCKER_BUILDKIT", raising=False)
-
-    def answers(self, script: str) -> None:
-        self._command.write_text(f'#!/bin/sh\necho "$@" >> {self._calls}\n{script}\n')
-        self._command.chmod(0o755)
-
-    @property
-    def calls(self) -> list[str]:
-        return self._calls.read_text().splitlines() if self._calls.exists() else []
 
 
 @pytest.fixture

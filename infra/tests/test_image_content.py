@@ -144,6 +144,7 @@ def repository(context: Path) -> Path:
     return context.parent
 
 
+@pytest.mark.rehearsal
 def test_labels_say_the_commit_and_where_it_came_from(context: Path, repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     assert git_labels(context) == {"org.opencontainers.image.revision": commit}
@@ -154,6 +155,7 @@ def test_labels_say_the_commit_and_where_it_came_from(context: Path, repository:
     }
 
 
+@pytest.mark.rehearsal
 def test_labels_say_when_the_context_is_changed_and_only_then(context: Path, repository: Path) -> None:
     (repository / "elsewhere").write_text("changed")
     assert not git_labels(context)["org.opencontainers.image.revision"].endswith("-dirty")
@@ -161,6 +163,7 @@ def test_labels_say_when_the_context_is_changed_and_only_then(context: Path, rep
     assert git_labels(context)["org.opencontainers.image.revision"].endswith("-dirty")
 
 
+@pytest.mark.rehearsal
 def test_labels_stay_empty_without_repository_and_without_git(
     context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

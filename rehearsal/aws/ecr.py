@@ -75,7 +75,7 @@ def images(account: Account, inputs: Inputs) -> dict[str, Any]:
         "id": name,
         "repositoryName": name,
         "imageIds": [
-            {"imageDigest": image["imageDigest"], "imageTag": tag}
+            {"imageDigest": image["imageDigest"], **({"imageTag": tag} if tag else {})}
             for image in found
             for tag in image.get("imageTags") or [""]
         ],
