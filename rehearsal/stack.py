@@ -110,6 +110,7 @@ class RehearsedStack:
             self._start_database(listener)
         with step("tasks of the registered definition"):
             self.task, target = self.start_task(self.task_definition())
+            self.not_rehearsed.append(self.task.not_rehearsed())
         with step("load balancer from its listeners"):
             self._open_front_door(target)
         with step(f"onboarding of team {TEAM}"):
@@ -231,7 +232,6 @@ class RehearsedStack:
         runtime = self._runtime(definition, target["containerPort"])
         task = Task(self.emulator, definition, runtime=runtime, role=self._role, say=self._steps.say)
         task.check_port(target["containerName"], target["containerPort"])
-        self.not_rehearsed.append(task.not_rehearsed())
         self._stack.enter_context(task)
         return task, f"127.0.0.1:{runtime.published[target['containerPort']]}"
 
