@@ -17,13 +17,13 @@ from scripts.tests.test_readers_path import SECTIONS
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 KINDS = {"mermaid", "python", "sh", "sh aws"}
 # Who runs each command, and the words with which: `make test` cannot run itself.
 RUN_BY = {
     "make check": (".ci/run", "\nmake check\n"),
     "make rehearse": ("rehearsal/tests/test_rehearsal.py", '"make", "rehearse"'),
-    "make test": (".ci/run", "\nmake test\n"),
+    "make test": (".ci/run", " make test\n"),
     "make up": ("rehearsal/tests/test_rehearsal.py", '"make", "up"'),
 }
 # https://www.pulumi.com/docs/iac/cli/commands/
@@ -121,7 +121,7 @@ def test_every_block_is_of_a_kind_that_is_tested(page: str) -> None:
 
 
 def test_every_make_target_is_named_and_no_other() -> None:
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README + CONTRIBUTING, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", README + CONTRIBUTING, re.MULTILINE))
     assert named == TARGETS
 
 
