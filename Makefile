@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check lock deploy destroy
+.PHONY: help setup rehearse up test check lock pin-base sbom audit deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,8 @@ setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5
 lock: .venv/.installed ## renew the locked dependencies, with hashes
 	@for name in requirements requirements-installer rehearsal/emulator; do \
 		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
+	@$(COMPILE) --excludes server/requirements-excluded.in -c requirements.lock \
+		server/requirements.in -o server/requirements.lock
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

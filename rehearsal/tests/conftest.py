@@ -1,6 +1,7 @@
 """One emulator for all tests, and the whole stack deployed into it."""
 
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.aws.cloud import EmulatedAws
+from rehearsal.aws.docker_image import ImageBuild
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.deployment import Deployment
 from rehearsal.emulator import REGION, Emulator
@@ -31,7 +34,16 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def cloud(emulator: Emulator) -> EmulatedAws:
-    return EmulatedAws(emulator.client)
+    """Return the account. Nothing is built in it: ECR gets a manifest that tells one image from another."""
+
+    def push(image: ImageBuild) -> str:
+        repository, tag = image.reference.partition("/")[2].rsplit(":", 1)
+        answer = emulator.client("ecr").put_image(
+            repositoryName=repository, imageManifest=json.dumps([tag, image.labels]), imageTag=tag
+        )
+        return str(answer["image"]["imageId"]["imageDigest"])
+
+    return EmulatedAws(emulator.client, push)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +89,16 @@ def plain(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> tu
     """Return preview and up of a stack without a domain."""
     config = stack_config(plainHttp=True, domain="", hostedZoneId="")
     return preview_and_up(cloud, config)
+
+
+@pytest.fixture(scope="session")
+def built(
+    cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Deployment, Deployment]:
+    """Return preview and up of a stack whose image is built, from a base of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        FakeDocker(tmp_path_factory.mktemp("docker"), environment)
+        return preview_and_up(cloud, stack_config(image="", baseImage="registry.example.com/python:3.12"))
 
 
 def preview_and_up(cloud: EmulatedAws, config: dict[str, Any]) -> tuple[Deployment, Deployment]:
