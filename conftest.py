@@ -1,4 +1,4 @@
-"""Leaves out the tests that need Docker where it does not answer, and says so; never with REQUIRE_DOCKER set."""
+"""Leaves out the tests that need Docker where it does not answer, and says so; with REQUIRE_DOCKER never."""
 
 import os
 
