@@ -15,7 +15,7 @@ from tracking_server import TrackingServer, TrackingServerArgs
 s = settings_of_stack()
 
 # First: where neither an image nor a Docker to build one is there, nothing may be made.
-image = Image("image", ImageArgs(ready=s.image, base=s.base_image))
+image = Image("image", ImageArgs(ready=s.image, base=s.base_image, region=s.region))
 network = Network(
     "network",
     NetworkArgs(

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from faults import Fault, WrongSettingsError
+from faults import Fault
 
 # Finds Docker as Pulumi's provider does: DOCKER_HOST, else DOCKER_CONTEXT, else the current context.
 COMMAND = ("docker", "version", "--format", "{{.Server.Version}}")
@@ -12,24 +12,17 @@ SECONDS = 20
 BUILDKIT_OFF = {"0", "f", "F", "FALSE", "false", "False"}
 
 
-def check_docker() -> None:
-    """Ask Docker for its version.
-
-    Raises:
-        WrongSettingsError: it does not answer, or may not use BuildKit; it says how to do without.
-    """
-    if missing := _what_is_missing():
-        raise WrongSettingsError(
-            [
-                Fault(
-                    key="image",
-                    received=f"nothing, and no Docker to build one: {missing}",
-                    allowed="nothing where Docker runs (start it, and try again), or a ready image",
-                    command="pulumi config set image"
-                    " 111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1",
-                )
-            ]
-        )
+def docker_fault() -> Fault | None:
+    """Return what keeps Docker from building an image, after it was asked for its version."""
+    missing = _what_is_missing()
+    if not missing:
+        return None
+    return Fault(
+        key="image",
+        received=f"nothing, and no Docker to build one: {missing}",
+        allowed="nothing where Docker runs (start it, and try again), or a ready image",
+        command="pulumi config set image 111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1",
+    )
 
 
 def _what_is_missing() -> str:

@@ -36,9 +36,10 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
-from docker_engine import check_docker
+from authorities import authorities_fault
+from docker_engine import docker_fault
 from documents import rendered
-from faults import ending_with_faults
+from faults import WrongSettingsError, ending_with_faults
 from image_content import content_tag, git_labels
 from policies import Document, pull_image, repository_arn
 
@@ -54,10 +55,12 @@ class ImageArgs:
     Attributes:
         ready: the image to run instead of building one; empty to build.
         base: the base instead of the Dockerfile's own; empty for that.
+        region: AWS region of the database that the server logs in to.
     """
 
     ready: str
     base: str
+    region: str
 
 
 class Image(pulumi.ComponentResource):
@@ -78,7 +81,7 @@ class Image(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._name = name
         self._arguments = {"BASE": args.base} if args.base else {}
-        self._tag, self._digest = ("", "") if args.ready else self._looked_up()
+        self._tag, self._digest = ("", "") if args.ready else self._looked_up(args.region)
         super().__init__(self.TYPE, name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         if args.ready:
@@ -92,13 +95,14 @@ class Image(pulumi.ComponentResource):
             self.pulling = rendered(pull_image, repository.arn)
         self.register_outputs({"reference": self.reference})
 
-    def _looked_up(self) -> tuple[str, str]:
-        """Return the content's tag and its digest in ECR; before anything is made, there must be either."""
+    def _looked_up(self, region: str) -> tuple[str, str]:
+        """Return the content's tag and its digest in ECR; before anything is made, it must be of use."""
         tag = content_tag(SERVER, platform=PLATFORM.value, arguments=self._arguments)
         digest = pushed_digest(repository_name(), tag)
-        if not digest:
-            with ending_with_faults():
-                check_docker()
+        faults = [authorities_fault(region), None if digest else docker_fault()]
+        with ending_with_faults():
+            if any(faults):
+                raise WrongSettingsError([fault for fault in faults if fault])
         return tag, digest
 
     def _repository(self) -> aws.ecr.Repository:

@@ -133,6 +133,19 @@ def test_no_docker_ends_the_program_before_anything_is_made(docker: FakeDocker, 
     assert made == []
 
 
+def test_region_without_authorities_is_refused_together_with_a_missing_docker(docker: FakeDocker) -> None:
+    class OtherRegion(PaperCloud):
+        def configure(self, settings: dict[str, str]) -> None:
+            assert settings["region"] == "cn-north-1"
+
+    docker.answers("exit 1")
+    with pytest.raises(
+        DeploymentError, match=r"(?s)\(2\):\naws:region: received cn-north-1;.*\nimage: "
+    ) as ended:
+        declare({**BUILD, "aws:region": "cn-north-1"}, cloud=OtherRegion())
+    assert ended.value.exit_code == 2
+
+
 def test_ecs_may_pull_from_this_repository_only(built_stack: Deployment) -> None:
     assert pulled_from(built_stack) == [ARN]
 

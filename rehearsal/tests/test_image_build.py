@@ -36,7 +36,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 PROGRAM = """\
 import pulumi
 from image import Image, ImageArgs
-box = Image("image", ImageArgs(ready="", base=pulumi.Config().get("baseImage") or ""))
+box = Image("image", ImageArgs(ready="", base=pulumi.Config().get("baseImage") or "", region="eu-west-1"))
 pulumi.export("image", box.reference)
 """
 JUNK = (
