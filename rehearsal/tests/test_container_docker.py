@@ -133,6 +133,17 @@ def test_log_of_a_container_that_dies_at_once_is_kept(
     assert (tmp_path / "log").read_text() == "no reason to live\n"
 
 
+def test_log_of_a_container_that_is_ended_is_kept(
+    in_docker: RehearsedStack, docker: Docker, tmp_path: Path
+) -> None:
+    command = ["python", "-c", "import time; print('serving'); time.sleep(600)"]
+    with Container("server", docker.container(in_docker.image, command), log=tmp_path / "log") as container:
+        wait_until(lambda: None if container.end_of_log() else "says nothing", what="it", seconds=SECONDS)
+        (tmp_path / "log").unlink()
+        container.stop(0)
+    assert (tmp_path / "log").read_text() == "serving\n"
+
+
 def test_container_that_a_person_removed_ends_quietly(
     in_docker: RehearsedStack, docker: Docker, tmp_path: Path
 ) -> None:
@@ -144,7 +155,8 @@ def test_volume_is_roots_unless_the_image_declares_its_path(
     task_containers: Callable[[dict[str, Any]], TaskContainers],
 ) -> None:
     """As on Fargate, where it decides whether the image's user may write."""
-    paths = {"declared": "/tmp", "undeclared": "/undeclared"}  # noqa: S108
+    # Everybody may write to both in the image.
+    paths = {"declared": "/tmp", "undeclared": "/var/tmp"}  # noqa: S108
     registered = {
         "name": "server",
         "command": ["stat", "--format", "%a %u", *paths.values()],
