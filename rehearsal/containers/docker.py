@@ -99,10 +99,11 @@ class Docker:
 
     def _emulators_images(self) -> list[str]:
         """Return references of pulled images: our own, and those whose registry nobody serves any more."""
+        # Not by the SDK's objects: it looks at each image, and one may just have gone.
         references = [
             reference
-            for image in self.engine.images.list()
-            for reference in (*(image.attrs["RepoTags"] or ()), *(image.attrs["RepoDigests"] or ()))
+            for image in self.engine.api.images()
+            for reference in (*(image["RepoTags"] or ()), *(image["RepoDigests"] or ()))
         ]
         return [
             reference

@@ -101,7 +101,7 @@ def test_images_go_when_their_emulator_is_gone(
     gone = "127.0.0.1:9/mlflow-tracking-rehearsal"
     docker.engine.images.get(in_docker.image).tag(gone, "left")
     checkouts[0].remove_leftovers()
-    tags = {tag for image in docker.engine.images.list() for tag in image.tags}
+    tags = {tag for image in docker.engine.api.images() for tag in image["RepoTags"] or ()}
     assert f"{gone}:left" not in tags
     assert docker.engine.images.get(in_docker.image)
 
