@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 K ?=
+IMAGE ?=
 UV := .venv/bin/uv
 # No byte of a lock is trusted without its hash.
 INSTALL := $(UV) pip install --quiet --require-hashes
@@ -12,10 +13,10 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check lock pin-base sbom audit deploy destroy
+.PHONY: help setup rehearse up test check lock pin-base sbom audit bench-image deploy destroy
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5 GB)
 
@@ -37,6 +38,19 @@ lock: .venv/.installed ## renew the locked dependencies, with hashes
 		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
 	@$(COMPILE) --excludes server/requirements-excluded.in -c requirements.lock \
 		server/requirements.in -o server/requirements.lock
+
+pin-base: setup ## write the digest of the image's base into server/Dockerfile, as the registry tells it
+	@.venv/bin/python scripts/pin_base.py
+
+sbom: setup ## list what a built image holds, in sbom.json (IMAGE=name)
+	@test -n "$(IMAGE)" || { echo "sbom: received no image: make sbom IMAGE=<one that docker images lists>" >&2; exit 2; }
+	@.venv/bin/python scripts/sbom.py "$(IMAGE)"
+
+audit: setup ## ask PyPI for known vulnerabilities of every locked package
+	@.venv/bin/python scripts/audit.py
+
+bench-image: setup ## measure size and start of the image against one of plain pip install (BASE_IMAGE=name)
+	@.venv/bin/python -m benchmarks.image
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

@@ -80,11 +80,14 @@ def test_nothing_else_decides_what_runs_or_what_comes_in(word: str) -> None:
 
 
 def test_docker_is_sent_what_the_dockerfile_copies_and_no_more(tmp_path: Path) -> None:
-    wanted = {"Dockerfile", "requirements.lock", "rds-global-bundle.pem", "tracking_server/serving.py"}
+    wanted = {
+        "Dockerfile", "requirements.lock", "rds-global-bundle.pem", "tracking_server/serving.py",
+        "tracking_server/routes/metrics.py",
+    }  # fmt: skip
     tempting = {
         ".env", "prod.env", "Pulumi.prod.yaml", "requirements.in", "tests/conftest.py",
-        ".git/config", "tracking_server/__pycache__/serving.pyc",
-        "tracking_server/tests/test_serving.py", "__pycache__/a.pyc", "id_rsa",
+        ".git/config", "tracking_server/routes/__pycache__/metrics.pyc",
+        "tracking_server/tests/test_serving.py", "tracking_server/.env", "id_rsa",
     }  # fmt: skip
     for name in wanted | tempting:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
