@@ -85,7 +85,7 @@ def test_it_lists_all_that_is_locked_for_the_images_python(
 
 
 @pytest.mark.container
-def test_it_says_which_image_and_the_same_each_time(
+def test_it_names_the_image_and_is_the_same_each_time(
     image: Any, listed: dict[str, Any], tmp_path: Path
 ) -> None:
     assert listed["metadata"]["component"]["version"] == image.id
