@@ -13,10 +13,10 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check lock pin-base sbom audit bench-image deploy destroy
+.PHONY: help setup rehearse up test check lock pin-base rds-authorities sbom audit bench-image deploy destroy
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5 GB)
 
@@ -41,6 +41,10 @@ lock: .venv/.installed ## renew the locked dependencies, with hashes
 
 pin-base: setup ## write the digest of the image's base into server/Dockerfile, as the registry tells it
 	@.venv/bin/python scripts/pin_base.py
+
+rds-authorities: ## renew the certificate authorities of RDS that the image brings
+	@curl --fail --silent --show-error --output server/rds-global-bundle.pem \
+		https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
 
 sbom: setup ## list what a built image holds, in sbom.json (IMAGE=name)
 	@test -n "$(IMAGE)" || { echo "sbom: received no image: make sbom IMAGE=<one that docker images lists>" >&2; exit 2; }

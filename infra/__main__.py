@@ -6,6 +6,7 @@ from artifact_store import ArtifactStore, ArtifactStoreArgs
 from backend_store import BackendStore, BackendStoreArgs
 from containers import PORT
 from front_door import FrontDoor, FrontDoorArgs
+from image import Image, ImageArgs
 from network import Network, NetworkArgs
 from settings import settings_of_stack
 from team_access import TeamAccess, TeamAccessArgs
@@ -13,6 +14,8 @@ from tracking_server import TrackingServer, TrackingServerArgs
 
 s = settings_of_stack()
 
+# First: where neither an image nor a Docker to build one is there, nothing may be made.
+image = Image("image", ImageArgs(ready=s.image, base=s.base_image, region=s.region))
 network = Network(
     "network",
     NetworkArgs(
@@ -53,7 +56,7 @@ front_door = FrontDoor(
 TrackingServer(
     "tracking-server",
     TrackingServerArgs(
-        image=s.image,
+        image=image.reference,
         region=s.region,
         site=network.tasks,
         cpu=s.task_cpu,
@@ -68,7 +71,7 @@ TrackingServer(
         callers={"front-door": front_door.security_group_id},
         calls={"backend-store": backend_store.doorway},
         task_grants={"artifacts": artifact_store.reading, "database-login": backend_store.login},
-        execution_grants={"master-secret": backend_store.master_secret_reading},
+        execution_grants={"image": image.pulling, "master-secret": backend_store.master_secret_reading},
         after=[network, front_door],
     ),
 )

@@ -1,6 +1,13 @@
 """What is wrong with a stack's settings, in words that end with the command that mends it."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import pulumi
+
+WRONG_SETTINGS = 2  # exit code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,3 +36,15 @@ class WrongSettingsError(Exception):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+
+
+@contextlib.contextmanager
+def ending_with_faults() -> Iterator[None]:
+    """Where settings turn out wrong inside, print every fault and end the program with code 2."""
+    try:
+        yield
+    except WrongSettingsError as error:
+        print(
+            f"Wrong settings of stack {pulumi.get_stack()} ({len(error.faults)}):\n{error}", file=sys.stderr
+        )
+        sys.exit(WRONG_SETTINGS)

@@ -113,11 +113,8 @@ def deliver_flow_logs(log_group_arn: str) -> Document:
     )
 
 
-def pull_image(image: str) -> Document | None:
-    """Pull from the private ECR repository that the image lies in; None when it lies in another registry."""
-    repository = repository_arn(image)
-    if repository is None:
-        return None
+def pull_image(repository_arn: str) -> Document:
+    """Pull from one private ECR repository."""
     return document(
         # AWS defines no resource for this action: it cannot be narrowed.
         allow("ecr:GetAuthorizationToken", on=["*"]),
@@ -125,7 +122,7 @@ def pull_image(image: str) -> Document | None:
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
             "ecr:GetDownloadUrlForLayer",
-            on=[repository],
+            on=[repository_arn],
         ),
     )
 

@@ -1,6 +1,5 @@
 """The settings of a stack: read once, checked whole, and never changed."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,12 +8,11 @@ import pulumi.runtime
 
 import address_plan
 from config_reader import ConfigReader, words
-from faults import WrongSettingsError
+from faults import WrongSettingsError, ending_with_faults
 from hosted_zone import check_zone
 from sizes import FARGATE_MEMORY, LOG_RETENTION_DAYS
 from teams import Team, read_teams
 
-WRONG_SETTINGS = 2  # exit code
 REGION = "aws:region"
 TASKS = range(1, 101)
 DATABASE_PORTS = range(1150, 65536)  # RDS takes no other port for Postgres
@@ -23,7 +21,7 @@ BACKUP_DAYS = range(1, 36)
 WIDEST_CALLERS = 8  # prefix length of the largest network that may reach the front door
 LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 DOMAIN = rf"(?=.{{0,253}}$)({LABEL}(\.{LABEL})*)?"
-IMAGE = r"(?!.*:latest$)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64})"
+IMAGE = r"(?!.*:latest$)([a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64}))?"
 CERTIFICATE = r"(arn:aws(-[a-z-]+)?:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+)?"
 
 
@@ -33,6 +31,7 @@ class Settings:
 
     region: str
     image: str
+    base_image: str
     teams: Mapping[str, Team]
     task_cpu: int
     task_memory: int
@@ -63,17 +62,12 @@ def settings_of_stack() -> Settings:
     config = {key.removeprefix(own): value for key, value in everything.items() if key.startswith(own)}
     if REGION in everything:
         config[REGION] = everything[REGION]
-    try:
+    with ending_with_faults():
         settings = read_settings(ConfigReader(config, secrets))
         if settings.hosted_zone_id:
             check_zone(
                 settings.hosted_zone_id, settings.domain, proves_certificate=not settings.certificate_arn
             )
-    except WrongSettingsError as error:
-        print(
-            f"Wrong settings of stack {pulumi.get_stack()} ({len(error.faults)}):\n{error}", file=sys.stderr
-        )
-        sys.exit(WRONG_SETTINGS)
     return settings
 
 
@@ -90,6 +84,12 @@ def read_settings(config: ConfigReader) -> Settings:
             IMAGE,
             allowed="<registry>/<name>:<tag> or @sha256:<digest>; not latest, which hides changes from ECS",
             example="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1",
+        ),
+        base_image=config.text(
+            "baseImage",
+            IMAGE,
+            allowed="<name>:<tag> or @sha256:<digest>; not latest, whose changes would not be seen",
+            example="registry.example.com/python:3.12.12-slim-bookworm",
         ),
         teams=read_teams(config),
         task_cpu=config.number(
@@ -150,12 +150,23 @@ def read_settings(config: ConfigReader) -> Settings:
         ),
         disposable=config.flag("disposable"),
     )
+    _check_image(config, settings)
     _check_sizes(config, settings)
     _check_entrance(config, settings)
     config.refuse_unread_keys()
     if config.faults:
         raise WrongSettingsError(config.faults)
     return settings
+
+
+def _check_image(config: ConfigReader, settings: Settings) -> None:
+    if settings.image and settings.base_image:
+        config.refuse(
+            "baseImage",
+            settings.base_image,
+            allowed="nothing with image, which is not built",
+            command="rm baseImage",
+        )
 
 
 def _check_sizes(config: ConfigReader, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from documents import rendered
 from doorway import Doorway, let_through
 from front_door import Entrance
 from network import ANYWHERE, Site
-from policies import pull_image, trust_service, write_log_streams
+from policies import trust_service, write_log_streams
 from scaling import Scaling, ScalingArgs
 
 HTTPS = 443
@@ -28,7 +28,7 @@ class TrackingServerArgs:
     """What the tracking server is made from.
 
     Attributes:
-        image: container image with a tag or a digest.
+        image: container image, by digest unless somebody named one by its tag.
         region: AWS region.
         site: where it stands.
         cpu: CPU units of a task.
@@ -43,11 +43,11 @@ class TrackingServerArgs:
         callers: security groups that may connect, by box.
         calls: doorways that the server connects to, by box.
         task_grants: IAM documents of what the server may do, by purpose.
-        execution_grants: IAM documents of what ECS may do to start a task, by purpose.
+        execution_grants: IAM documents of what ECS may do to start a task, by purpose; None grants nothing.
         after: what must stand before the first task starts.
     """
 
-    image: str
+    image: pulumi.Input[str]
     region: str
     site: Site
     cpu: int
@@ -62,7 +62,7 @@ class TrackingServerArgs:
     callers: Mapping[str, pulumi.Input[str]]
     calls: Mapping[str, Doorway]
     task_grants: Mapping[str, pulumi.Input[str]]
-    execution_grants: Mapping[str, pulumi.Input[str]]
+    execution_grants: Mapping[str, pulumi.Input[str] | None]
     after: list[pulumi.Resource]
 
 
@@ -91,7 +91,8 @@ class TrackingServer(pulumi.ComponentResource):
         )
         self._security_group = self._guarded_security_group()
         task_role = self._role("task", args.task_grants)
-        execution_role = self._role("execution", {**self._own_execution_grants(), **args.execution_grants})
+        logging = rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")
+        execution_role = self._role("execution", {"log": logging, **args.execution_grants})
         definition = self._task_definition(task_role, execution_role)
         service = self._service(definition)
         pulumi.Output.all(service.task_definition, definition.arn).apply(refuse_rollback)
@@ -134,15 +135,7 @@ class TrackingServer(pulumi.ComponentResource):
         self._before_start.append(aws_services)
         return group
 
-    def _own_execution_grants(self) -> dict[str, pulumi.Input[str]]:
-        grants: dict[str, pulumi.Input[str]] = {
-            "log": rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")
-        }
-        if pull := pull_image(self._args.image):
-            grants["image"] = json.dumps(pull)
-        return grants
-
-    def _role(self, bearer: str, grants: Mapping[str, pulumi.Input[str]]) -> aws.iam.Role:
+    def _role(self, bearer: str, grants: Mapping[str, pulumi.Input[str] | None]) -> aws.iam.Role:
         role = aws.iam.Role(
             f"{self._name}-{bearer}-role",
             assume_role_policy=rendered(trust_service, "ecs-tasks.amazonaws.com", self._logs.arn),
@@ -153,6 +146,7 @@ class TrackingServer(pulumi.ComponentResource):
                 f"{self._name}-{bearer}-{purpose}", role=role.name, policy=document, opts=self._child
             )
             for purpose, document in grants.items()
+            if document is not None
         ]
         return role
 

@@ -28,6 +28,8 @@ class CertificateAuthority:
         self._authority = trustme.CA(organization_name="mlflow-tracking rehearsal")
         self.bundle = folder / BUNDLE_NAME
         self._authority.cert_pem.write_to_path(str(self.bundle))
+        # Whatever the umask: the user of a container reads it too.
+        self.bundle.chmod(0o644)
 
     def issue(self, role: str, *names: str) -> Certificate:
         """Issue a certificate for host names or IP addresses; `role` names its two files."""

@@ -23,7 +23,7 @@ PROVIDER = "aws:"
 PROGRAM = Path(__file__).parent / "program.py"
 # Pulumi's own default is four times the cores; the emulator answers one request at a time anyway.
 PARALLEL = 16
-DEADLINE_SECONDS = 180.0
+DEADLINE_SECONDS = 600.0  # an image may be built meanwhile
 END_SECONDS = 5.0
 MESSAGE_BYTES = 64 * 1024 * 1024
 

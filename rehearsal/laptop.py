@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rehearsal.plain_containers import interpreter_path
 from rehearsal.processes import tied
-from rehearsal.task import interpreter_path
 
 ROOT = Path(__file__).parent.parent
 CLIENT_SECONDS = 180.0

@@ -89,27 +89,41 @@ class Postgres:
             programs / "initdb", "--pgdata", data, "--username", SUPERUSER,
             "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync",
         )  # fmt: skip
-        with self._log.open("ab") as log:
-            self._server = subprocess.Popen(
-                tied(
-                    programs / "postgres", "-D", data,
-                    "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
-                    # A killed process loses nothing by it; a power cut is not rehearsed.
-                    "-c", "fsync=off",
-                ),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd=self.folder, process_group=0, **self._identity,
-            )  # fmt: skip
+        self._serve(
+            programs / "postgres", "-D", data,
+            "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
+            # A killed process loses nothing by it; a power cut is not rehearsed.
+            "-c", "fsync=off",
+        )  # fmt: skip
         try:
             wait_until(
-                self._reason_not_ready,
-                what="Postgres",
-                seconds=READY_SECONDS,
-                give_up=lambda: self._server is not None and self._server.poll() is not None,
+                self._reason_not_ready, what="Postgres", seconds=READY_SECONDS, give_up=self._has_ended
             )
         except NotReadyError as error:
             raise NotReadyError(f"{error}\n{self._end_of_log()}") from None
         self._create_what_rds_creates()
+
+    def _serve(self, *command: str | Path) -> None:
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                tied(*command),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.folder, process_group=0, **self._identity,
+            )  # fmt: skip
+
+    def _has_ended(self) -> bool:
+        return self._server is not None and self._server.poll() is not None
+
+    def _end_server(self) -> None:
+        server = self._server
+        if server is not None and server.poll() is None:
+            # Fast shutdown ends open sessions; should that not do, immediate shutdown ends all at once.
+            for stop in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+                server.send_signal(stop)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(STOP_SECONDS)
+                    break
+        self._server = None
 
     def _hand_over_folder(self) -> None:
         os.chown(self.folder, self._identity["user"], self._identity["group"])
@@ -122,15 +136,7 @@ class Postgres:
             ) from None
 
     def _stop(self) -> None:
-        server = self._server
-        if server is not None and server.poll() is None:
-            # Fast shutdown ends open sessions; should that not do, immediate shutdown ends all at once.
-            for stop in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-                server.send_signal(stop)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    server.wait(STOP_SECONDS)
-                    break
-        self._server = None
+        self._end_server()
         if self.folder != self._parent:
             shutil.rmtree(self.folder, ignore_errors=True)
 

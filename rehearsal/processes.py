@@ -69,7 +69,45 @@ def wait_until(
         time.sleep(poll)
 
 
-class Process:
+class Started:
+    """What runs under a name and says why it ended, whether as a process or in a container."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        raise NotImplementedError
+
+    def end_of_log(self) -> str:
+        """Return the last lines of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
+
+    def wait_ready(
+        self, check: Callable[[], str | None], *, seconds: float, poll: float = POLL_SECONDS
+    ) -> None:
+        """Poll `check` until it returns None.
+
+        Raises:
+            NotReadyError: the time is up or it has ended; carries the end of its log.
+        """
+        try:
+            wait_until(
+                check,
+                what=self.name,
+                seconds=seconds,
+                poll=poll,
+                give_up=lambda: self.exit_code() is not None,
+            )
+        except NotReadyError as error:
+            code = self.exit_code()
+            state = "runs" if code is None else f"ended with exit code {code}"
+            raise NotReadyError(f"{error} (it {state})\n{self.end_of_log()}") from None
+
+
+class Process(Started):
     """A child in a process group of its own: Ctrl-C reaches us first and we end it in order."""
 
     def __init__(  # noqa: D417
@@ -88,8 +126,7 @@ class Process:
             environment: the whole environment; nothing is inherited.
             log: where stdout and stderr go, appended.
         """
-        self.name = name
-        self.log = log
+        super().__init__(name, log)
         self._command = tied(*command)
         self._environment = dict(environment)
         self._pass_fds = tuple(pass_fds)
@@ -153,31 +190,6 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
-
-    def wait_ready(
-        self, check: Callable[[], str | None], *, seconds: float, poll: float = POLL_SECONDS
-    ) -> None:
-        """Poll `check` until it returns None.
-
-        Raises:
-            NotReadyError: the time is up or the process has ended; carries the end of its log.
-        """
-        try:
-            wait_until(
-                check,
-                what=self.name,
-                seconds=seconds,
-                poll=poll,
-                give_up=lambda: self.exit_code() is not None,
-            )
-        except NotReadyError as error:
-            state = "runs" if self.exit_code() is None else f"ended with exit code {self.exit_code()}"
-            raise NotReadyError(f"{error} (it {state})\n{self.end_of_log()}") from None
-
-    def end_of_log(self) -> str:
-        """Return the last lines of its log."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
 
 
 def end_children() -> None:

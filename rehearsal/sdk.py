@@ -1,28 +1,33 @@
-"""What Pulumi's SDK for AWS knows of a resource type: its properties, the required ones, its tags."""
+"""What Pulumi's SDKs know of a resource type: its properties, the required ones, its tags."""
 
 import inspect
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import pulumi_aws
+import pulumi_docker_build
 from pulumi import _types
 
 # Scalars that the provider turns into each other: a port as text, a text that looks like a number.
 NUMBERS = (int, float)
+PACKAGES = {"aws": pulumi_aws, "docker-build": pulumi_docker_build}
 _LOADING = threading.RLock()
 
 
 @cache
 def resource_class(token: str) -> type:
     """Return the class of a type token: `aws:ec2/vpc:Vpc` is `pulumi_aws.ec2.Vpc`."""
-    _, path, noun = token.split(":")
+    package, path, noun = token.split(":")
     # The SDK loads its modules lazily, and not safely from several threads.
     with _LOADING:
-        return getattr(getattr(pulumi_aws, path.split("/")[0]), noun)  # type: ignore[no-any-return]
+        sdk = PACKAGES[package]
+        module = sdk if path == "index" else getattr(sdk, path.split("/")[0])
+        return getattr(module, noun)  # type: ignore[no-any-return]
 
 
 def taggable(token: str) -> bool:
@@ -71,6 +76,9 @@ def _value_faults(wanted: Any, value: Any, path: str) -> Iterator[str]:
     elif wanted in NUMBERS:
         if isinstance(value, bool) or not isinstance(value, NUMBERS):
             yield f"{path} must be a number, received {value!r}"
+    elif isinstance(wanted, type) and issubclass(wanted, Enum):
+        if value not in (known := [member.value for member in wanted]):
+            yield f"{path} must be one of {', '.join(known)}, received {value!r}"
     elif wanted in {str, bool} and not isinstance(value, wanted):
         yield f"{path} must be of type {wanted.__name__}, received {value!r}"
 

@@ -1,23 +1,31 @@
 """The rehearsed stack, step by step: what was declared is made, started, joined and used."""
 
 import json
+import os
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from socket import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.certificates import CertificateAuthority
+from rehearsal.containers.docker import Docker
+from rehearsal.containers.postgres import PostgresContainer
+from rehearsal.containers.task_containers import TaskContainers
 from rehearsal.credentials import TaskRole
 from rehearsal.database import DatabaseFront
 from rehearsal.declared import check
 from rehearsal.deployment import Deployment
 from rehearsal.emulator import REGION, Emulator
 from rehearsal.engine import deploy
+from rehearsal.image_build import build_and_push, registry_reference
 from rehearsal.laptop import ROOT, Laptop
 from rehearsal.load_balancer import LoadBalancer
+from rehearsal.plain_containers import PlainContainers, interpreter_path
 from rehearsal.postgres import MAJOR_VERSION, Postgres
 from rehearsal.prerequisites import Prerequisites
 from rehearsal.processes import free_port, listening_socket
@@ -25,7 +33,7 @@ from rehearsal.project import Project
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
 from rehearsal.steps import Steps
-from rehearsal.task import Task, interpreter_path
+from rehearsal.task import Runtime, Task
 from rehearsal.unrehearsed import STAND_INS, UnrehearsedError
 
 STACK = "rehearsal"
@@ -33,6 +41,8 @@ DOMAIN = "localhost"
 TEAM, OTHER_TEAM = "vision", "speech"
 # Ada joins the vision team in the rehearsal, Grace is the speech team's.
 PERSON, OTHER_PERSON = "ada", "grace"
+# Names the image's base where no registry is reached.
+BASE_IMAGE = "BASE_IMAGE"
 
 
 class RehearsedStack:
@@ -42,23 +52,35 @@ class RehearsedStack:
         deployment: what `up` made.
         tracking_uri: where clients and browsers reach the tracking server.
         laptop: the team member's, None before the account exists.
+        image: the pushed image, where Docker finds it; empty without a Docker.
+        task: the first of the service, None before it has started.
+        emulator, postgres, front: AWS, its database and its load balancer, once they are started.
     """
 
-    def __init__(self, steps: Steps, *, folder: Path, work: Path) -> None:  # noqa: D417
+    emulator: Emulator
+    postgres: Postgres
+    front: LoadBalancer
+    _authority: CertificateAuthority
+    _role: TaskRole
+
+    def __init__(self, steps: Steps, *, folder: Path, work: Path, docker: Docker | None = None) -> None:  # noqa: D417
         """Nothing is started yet.
 
         Args:
             folder: logs and what people read; survives the end.
             work: short-lived files and sockets; the caller removes it.
+            docker: builds the image and runs the containers; without it they are plain processes.
         """
         self._steps = steps
         self._logs = folder / "logs"
         self._work = work
+        self._docker = docker
         self._stack = ExitStack()
         self.deployment: Deployment | None = None
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
-        self._task: Task | None = None
+        self.image = ""
+        self.task: Task | None = None
         self.not_rehearsed = [f"{what}: {instead}" for what, instead in STAND_INS.items()]
 
     def close(self) -> None:
@@ -68,32 +90,36 @@ class RehearsedStack:
     def start(self) -> None:
         """Run every step from the empty account to the team's first run."""
         step, say = self._steps.step, self._steps.say
-        authority = CertificateAuthority(self._work)
         # Bound before its port is declared: nobody else can take it until Postgres is there.
         listener = self._stack.enter_context(listening_socket())
         with step("AWS emulator with IAM enforced"):
-            emulator = self._stack.enter_context(Emulator(self._work, authority, logs=self._logs))
-            prerequisites = Prerequisites(emulator, self._work, domain=DOMAIN)
+            self._authority = CertificateAuthority(self._work)
+            self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self._logs))
+            prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
             self.laptop = Laptop(prerequisites.environment, self._work, say)
             config = self._config(prerequisites, database_port=listener.getsockname()[1])
-            say(emulator.url)
-        self.deployment = self._deploy(emulator, config)
+            say(self.emulator.url)
+        self.deployment = self._deploy(config)
+        if self._docker is not None:
+            with step("pull of the pushed image"):
+                self.image = self._pull(self._docker)
         with step("Postgres behind RDS's login"):
-            role = self._stack.enter_context(
-                TaskRole(emulator, self._task_definition(emulator)["taskRoleArn"])
+            self._role = self._stack.enter_context(
+                TaskRole(self.emulator, self.task_definition()["taskRoleArn"])
             )
-            self._start_database(emulator, authority, role, listener)
+            self._start_database(listener)
         with step("tasks of the registered definition"):
-            target = self._start_task(emulator, authority, role)
+            self.task, target = self.start_task(self.task_definition())
+            self.not_rehearsed.append(self.task.not_rehearsed())
         with step("load balancer from its listeners"):
-            self._open_front_door(emulator, authority, target)
+            self._open_front_door(target)
         with step(f"onboarding of team {TEAM}"):
             self.laptop.join(
                 self.deployment.outputs,
                 team=TEAM,
                 person=PERSON,
                 tracking_uri=self.tracking_uri,
-                ca_bundle=authority.bundle,
+                ca_bundle=self._authority.bundle,
             )
 
     def watch(self) -> None:
@@ -102,8 +128,8 @@ class RehearsedStack:
         Raises:
             TaskError: it has.
         """
-        if self._task is not None:
-            self._task.watch()
+        if self.task is not None:
+            self.task.watch()
 
     def run_smoke_tests(self) -> None:
         """Run the smoke tests as the team that joined."""
@@ -116,7 +142,7 @@ class RehearsedStack:
         people = {name: prerequisites.add_person(name) for name in (PERSON, OTHER_PERSON)}
         return {
             "aws:region": REGION,
-            "image": "mlflow-tracking-server:rehearsal",
+            **self._image_settings(),
             "teams": {TEAM: {"writers": [people[PERSON]]}, OTHER_TEAM: {"writers": [people[OTHER_PERSON]]}},
             "domain": DOMAIN,
             "hostedZoneId": prerequisites.hosted_zone_id,
@@ -125,9 +151,16 @@ class RehearsedStack:
             "databasePort": database_port,
         }
 
-    def _deploy(self, emulator: Emulator, config: dict[str, Any]) -> Deployment:
+    def _image_settings(self) -> dict[str, str]:
+        """Name an image that nobody pulls, or let the stack build one."""
+        if self._docker is None:
+            return {"image": "mlflow-tracking-server:rehearsal"}
+        return {"baseImage": os.environ[BASE_IMAGE]} if os.environ.get(BASE_IMAGE) else {}
+
+    def _deploy(self, config: dict[str, Any]) -> Deployment:
         project = Project(ROOT)
-        cloud = EmulatedAws(emulator.client)
+        build = build_and_push(self.emulator) if self._docker is not None else None
+        cloud = EmulatedAws(self.emulator.client, build)
         with self._steps.step("preview of the Pulumi program"):
             preview = deploy(project, STACK, config, cloud=cloud, dry_run=True, log=self._steps.say)
         with self._steps.step("up"):
@@ -143,77 +176,111 @@ class RehearsedStack:
             raise RuntimeError("nothing is deployed yet")
         return self.deployment.one(kind).outputs
 
-    def _task_definition(self, emulator: Emulator) -> dict[str, Any]:
+    def task_definition(self) -> dict[str, Any]:
         """Describe the task definition that the created service runs."""
-        described = emulator.client("ecs").describe_task_definition(
+        described = self.emulator.client("ecs").describe_task_definition(
             taskDefinition=self._made("aws:ecs/service:Service")["taskDefinition"]
         )
         return dict(described["taskDefinition"])
 
-    def _start_database(
-        self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole, listener: socket
-    ) -> None:
+    def _start_database(self, listener: socket) -> None:
         instance = self._made("aws:rds/instance:Instance")
         if (instance["engine"], str(instance["engineVersion"]).split(".")[0]) != ("postgres", MAJOR_VERSION):
             raise UnrehearsedError(
                 f"{instance['engine']} {instance['engineVersion']}: Postgres {MAJOR_VERSION} is here"
             )
-        postgres = self._stack.enter_context(
-            Postgres(self._work, master=instance["username"], database=instance["dbName"], logs=self._logs)
+        options = {"master": instance["username"], "database": instance["dbName"], "logs": self._logs}
+        self.postgres = self._stack.enter_context(
+            Postgres(self._work, **options)
+            if self._docker is None
+            else PostgresContainer(self._docker, self.image, self._work, **options)
         )
         host, port = instance["address"], int(instance["port"])
-        secret = emulator.client("secretsmanager").get_secret_value(
+        secret = self.emulator.client("secretsmanager").get_secret_value(
             SecretId=instance["masterUserSecrets"][0]["secretArn"]
         )
         parameters = self._made("aws:rds/parameterGroup:ParameterGroup")["parameters"]
         login = RdsLogin(
-            postgres=postgres,
+            postgres=self.postgres,
             address=DatabaseAddress(host=host, port=port, region=REGION),
             master_password=json.loads(secret["SecretString"])["password"],
-            secret_of=role.secret_of,
+            secret_of=self._role.secret_of,
             authorize=lambda _, user: (
                 bool(instance["iamDatabaseAuthenticationEnabled"])
-                and role.may_connect(instance["resourceId"], user)
+                and self._role.may_connect(instance["resourceId"], user)
             ),
             force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
-        certificate = authority.issue("database", host)
+        certificate = self._authority.issue("database", host)
         self._stack.enter_context(DatabaseFront(login, certificate, listener))
         self._steps.say(f"{host}:{port}")
 
-    def _start_task(self, emulator: Emulator, authority: CertificateAuthority, role: TaskRole) -> str:
-        """Start prepare and the tracking server; return where the server listens."""
-        port = free_port()
-        task = Task(
-            emulator,
-            self._task_definition(emulator),
-            image_environment={
+    def _pull(self, docker: Docker) -> str:
+        """Pull what the registered containers name; return where Docker finds it."""
+        containers = self.task_definition()["containerDefinitions"]
+        images = {container["image"] for container in containers}
+        if len(images) != 1:
+            raise UnrehearsedError(f"containers of one image are rehearsed, declared were {sorted(images)}")
+        reference = registry_reference(self.emulator, images.pop())
+        self._steps.say(reference)
+        docker.pull(reference)
+        return reference
+
+    def start_task(self, definition: Mapping[str, Any]) -> tuple[Task, str]:
+        """Start a task of the service; return it and where its target of the load balancer listens."""
+        (target,) = self._made("aws:ecs/service:Service")["loadBalancers"]
+        runtime = self._runtime(definition, target["containerPort"])
+        task = Task(self.emulator, definition, runtime=runtime, role=self._role, say=self._steps.say)
+        task.check_port(target["containerName"], target["containerPort"])
+        self._stack.enter_context(task)
+        return task, f"127.0.0.1:{runtime.published[target['containerPort']]}"
+
+    def _runtime(self, definition: Mapping[str, Any], port: int) -> Runtime:
+        if self._docker is None:
+            return self._plain_containers(port)
+        database = self._made("aws:rds/instance:Instance")
+        keys = self._role.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        return self._stack.enter_context(
+            TaskContainers(
+                self._docker,
+                definition,
+                image=self.image,
+                authorities=self._authority.bundle,
+                endpoint=self.emulator.url,
+                reach=[
+                    int(database["port"]),
+                    *(int(urlsplit(u).port or 0) for u in (self.emulator.url, keys)),
+                ],
+                work=self._work,
+                logs=self._logs,
+            )
+        )
+
+    def _plain_containers(self, port: int) -> PlainContainers:
+        published = free_port()
+        bundle = str(self._authority.bundle)
+        return PlainContainers(
+            {
                 "PATH": interpreter_path(ROOT / ".venv"),
                 "PYTHONPATH": str(ROOT / "server"),
                 "HOME": str(self._work),
                 "TMPDIR": str(self._work),
                 "MLFLOW_HOST": "127.0.0.1",
-                "MLFLOW_PORT": str(port),
-                "PGSSLROOTCERT": str(authority.bundle),
-                "AWS_ENDPOINT_URL": emulator.url,
-                "AWS_CA_BUNDLE": str(authority.bundle),
+                "MLFLOW_PORT": str(published),
+                "PGSSLROOTCERT": bundle,
+                "AWS_ENDPOINT_URL": self.emulator.url,
+                "AWS_CA_BUNDLE": bundle,
             },
-            role=role,
-            logs=self._logs,
+            published={port: published},
             folder=self._work,
-            say=self._steps.say,
+            logs=self._logs,
         )
-        (target,) = self._made("aws:ecs/service:Service")["loadBalancers"]
-        task.check_port(target["containerName"], target["containerPort"])
-        self.not_rehearsed.append(task.not_rehearsed())
-        self._task = self._stack.enter_context(task)
-        return f"127.0.0.1:{port}"
 
-    def _open_front_door(self, emulator: Emulator, authority: CertificateAuthority, target: str) -> None:
+    def _open_front_door(self, target: str) -> None:
         arn = self._made("aws:lb/loadBalancer:LoadBalancer")["arn"]
-        front = self._stack.enter_context(LoadBalancer(emulator, authority, arn))
-        front.register(target)
-        self.tracking_uri = f"https://{DOMAIN}:{front.ports[443]}"
+        self.front = self._stack.enter_context(LoadBalancer(self.emulator, self._authority, arn))
+        self.front.register(target)
+        self.tracking_uri = f"https://{DOMAIN}:{self.front.ports[443]}"
         self._steps.say(self.tracking_uri)
 
     def resources(self) -> dict[str, int]:

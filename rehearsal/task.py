@@ -1,18 +1,16 @@
-"""The task as ECS would start it: the containers of the registered task definition, as processes."""
+"""The task as ECS would start it: the containers of the registered task definition, in order."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from graphlib import TopologicalSorter
-from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Protocol, Self
 
 from rehearsal.credentials import TaskRole, assume
 from rehearsal.deployment import DeploymentError
 from rehearsal.emulator import Emulator
-from rehearsal.processes import NotReadyError, Process, wait_until
+from rehearsal.processes import NotReadyError, wait_until
 from rehearsal.unrehearsed import UnrehearsedError
 
 # Fargate gives an image 120 s to start unless the container says otherwise.
@@ -22,13 +20,13 @@ STOP_SECONDS = 30.0
 # Each check is a process; more often, and it would slow the start it waits for.
 HEALTH_POLL_SECONDS = 0.5
 WATCH_SECONDS = 0.5
-# What of a container definition is done here; anything in neither set stops the rehearsal.
+# What of a container definition is done here, or is for what runs it; anything else stops the rehearsal.
 REHEARSED = {
     "name", "command", "environment", "secrets", "essential", "dependsOn", "healthCheck", "startTimeout",
     "stopTimeout",
 }  # fmt: skip
-# Of the task's definition or a container's; the plain process that runs has no use for it.
-NOT_REHEARSED = {
+# Of the task's definition or a container's.
+FOR_RUNTIME = {
     "image", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints", "volumes",
     "portMappings", "logConfiguration", "cpu", "memory", "runtimePlatform",
 }  # fmt: skip
@@ -40,11 +38,59 @@ class TaskError(RuntimeError):
     """A container of the task failed."""
 
 
+class TaskContainer(Protocol):
+    """One container that was started, whatever runs it; entering it starts it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        ...
+
+    def end_of_log(self) -> str:
+        """Return the last lines of its log."""
+        ...
+
+    def wait_ready(self, check: Callable[[], str | None], *, seconds: float, poll: float) -> None:
+        """Poll `check` until it returns None; NotReadyError when that does not happen."""
+        ...
+
+    def stop(self, seconds: float) -> None:
+        """End it with its stop signal, and after `seconds` by force."""
+        ...
+
+    def reason_unhealthy(self, check: Mapping[str, Any]) -> str | None:
+        """Return why it does not pass the registered health check, or None."""
+        ...
+
+
+class Runtime:
+    """What runs containers: plain processes, or Docker.
+
+    Attributes:
+        environment: what every container sees before its own: the image's ENV lines, and where AWS is.
+        shows: what of FOR_RUNTIME it puts into effect.
+        published: port of a container to port on this machine's loopback.
+    """
+
+    environment: Mapping[str, str]
+    shows: frozenset[str]
+    published: Mapping[int, int]
+
+    def container(self, container: Mapping[str, Any], environment: dict[str, str]) -> TaskContainer:
+        """Return a registered container with its whole environment, not yet started."""
+        raise NotImplementedError
+
+
 class Task:
     """Starts the containers of one registered task definition in their declared order.
 
     The registered environment is never edited: below it lies only what an image or the ECS agent brings, and
     a name that stands in both is an error.
+
+    Attributes:
+        started: by container name.
     """
 
     def __init__(  # noqa: D417
@@ -52,30 +98,25 @@ class Task:
         emulator: Emulator,
         definition: Mapping[str, Any],
         *,
-        image_environment: Mapping[str, str],
+        runtime: Runtime,
         role: TaskRole,
-        logs: Path,
-        folder: Path,
         say: Callable[[str], None],
     ) -> None:
         """Refuse what cannot be started, before anything is.
 
         Args:
             definition: as ECS describes it, never as it was declared.
-            image_environment: what the image's own ENV lines would give, and where AWS is.
-            folder: the working directory of the containers.
 
         Raises:
             UnrehearsedError: a container declares what nothing here reads.
         """
         self._emulator = emulator
         self._definition = definition
-        self._base = dict(image_environment) | role.environment
-        self._logs = logs
-        self._folder = folder
+        self._runtime = runtime
+        self._base = {**runtime.environment, **role.environment}
         self._say = say
         self._stack = ExitStack()
-        self._processes: dict[str, Process] = {}
+        self.started: dict[str, TaskContainer] = {}
         self._containers = {c["name"]: c for c in self._definition["containerDefinitions"]}
         for container in self._containers.values():
             self._refuse_the_unknown(container)
@@ -99,11 +140,9 @@ class Task:
             TaskError: it has ended.
         """
         while True:
-            for name, process in self._processes.items():
-                if self._containers[name].get("essential", True) and process.exit_code() is not None:
-                    raise TaskError(
-                        f"{name} ended with exit code {process.exit_code()}\n{process.end_of_log()}"
-                    )
+            for name, started in self.started.items():
+                if self._containers[name].get("essential", True) and started.exit_code() is not None:
+                    raise _ended(name, started)
             time.sleep(WATCH_SECONDS)
 
     def check_port(self, container: str, port: int) -> None:
@@ -117,16 +156,14 @@ class Task:
             raise DeploymentError(f"the service forwards to {container}:{port}, which maps {mapped}")
 
     def not_rehearsed(self) -> str:
-        """Name what the definition declares and no process can show."""
+        """Name what the definition declares and its runtime cannot show."""
         parts = (self._definition, *self._containers.values())
         declared = {key for part in parts for key, value in part.items() if value}
-        return (
-            "container image: this checkout's server runs as a plain process, no image is pulled; without "
-            f"effect: {', '.join(sorted(declared & NOT_REHEARSED))}"
-        )
+        without_effect = sorted((declared & FOR_RUNTIME) - self._runtime.shows)
+        return f"declared of the task without effect here: {', '.join(without_effect)}"
 
     def _refuse_the_unknown(self, container: dict[str, Any]) -> None:
-        known = REHEARSED | NOT_REHEARSED
+        known = REHEARSED | FOR_RUNTIME
         unknown = {
             k for k, v in container.items() if k not in known and not (k in EMPTY_IN_DESCRIPTIONS and not v)
         }
@@ -147,18 +184,11 @@ class Task:
             self._await(dependency)
         name = container["name"]
         self._say(f"{name}: {' '.join(container['command'])}")
-        process = Process(
-            name,
-            container["command"],
-            environment=self.environment_of(name),
-            log=self._logs / f"{name}.log",
-            cwd=self._folder,
-        )
-        self._processes[name] = process
-        self._stack.enter_context(process)
-        self._stack.callback(process.stop, float(container.get("stopTimeout", STOP_SECONDS)))
+        started = self._runtime.container(container, self.environment_of(name))
+        self.started[name] = self._stack.enter_context(started)
+        self._stack.callback(started.stop, float(container.get("stopTimeout", STOP_SECONDS)))
         if "healthCheck" in container:
-            self._await_healthy(container, process)
+            self._await_healthy(container["healthCheck"], started)
 
     def _await(self, dependency: dict[str, str]) -> None:
         if dependency["condition"] != "SUCCESS":
@@ -166,16 +196,16 @@ class Task:
                 f"dependsOn condition {dependency['condition']}: only SUCCESS is rehearsed"
             )
         name = dependency["containerName"]
-        process = self._processes[name]
+        started = self.started[name]
         seconds = float(self._containers[name].get("startTimeout", START_SECONDS))
         wait_until(
-            lambda: "is still at work" if process.exit_code() is None else None, what=name, seconds=seconds
+            lambda: "is still at work" if started.exit_code() is None else None, what=name, seconds=seconds
         )
-        if process.exit_code() != 0:
-            raise TaskError(f"{name} ended with exit code {process.exit_code()}\n{process.end_of_log()}")
+        if started.exit_code() != 0:
+            raise _ended(name, started)
 
     def environment_of(self, name: str) -> dict[str, str]:
-        """Return what a container's process sees; holds secrets where the definition references them."""
+        """Return what a container sees; holds secrets where the definition references them."""
         container = self._containers[name]
         registered = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
         references = {pair["name"]: pair["valueFrom"] for pair in container.get("secrets", [])}
@@ -200,29 +230,20 @@ class Task:
         )
         return str(json.loads(value["SecretString"])[json_key] if json_key else value["SecretString"])
 
-    def _await_healthy(self, container: dict[str, Any], process: Process) -> None:
-        check = container["healthCheck"]
-        kind, *command = check["command"]
+    @staticmethod
+    def _await_healthy(check: Mapping[str, Any], started: TaskContainer) -> None:
+        kind = check["command"][0]
         if kind != "CMD":
             raise UnrehearsedError(f"health check of kind {kind}: only CMD is rehearsed")
-        environment = self.environment_of(container["name"])
-        log = self._logs / f"{container['name']}-health.log"
-
-        def reason() -> str | None:
-            with Process(
-                "health check", command, environment=environment, log=log, cwd=self._folder
-            ) as probe:
-                code = probe.wait(float(check["timeout"]))
-            return None if code == 0 else f"health check exits {code}: {probe.end_of_log().splitlines()[-1:]}"
-
         # ECS counts failures only after the start period; here the whole of it may be used up once.
         seconds = float(check.get("startPeriod", 0)) + float(check["interval"]) * int(check["retries"])
         try:
-            process.wait_ready(reason, seconds=seconds, poll=HEALTH_POLL_SECONDS)
+            started.wait_ready(
+                lambda: started.reason_unhealthy(check), seconds=seconds, poll=HEALTH_POLL_SECONDS
+            )
         except NotReadyError as error:
             raise TaskError(str(error)) from None
 
 
-def interpreter_path(environment_folder: Path) -> str:
-    """Return the PATH of an image whose `python` is the one of a virtual environment."""
-    return os.pathsep.join([str(environment_folder / "bin"), "/usr/bin", "/bin"])
+def _ended(name: str, started: TaskContainer) -> TaskError:
+    return TaskError(f"{name} ended with exit code {started.exit_code()}\n{started.end_of_log()}")

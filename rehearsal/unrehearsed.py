@@ -6,6 +6,11 @@ STAND_INS = {
         "a small resource monitor and handlers of our own; no diff, replace, destroy, state, refresh"
     ),
     "ECS": "each container starts once, in order; no restarts, circuit breaker or second task",
+    "container image": (
+        "this checkout's code in plain processes; where Docker runs, make test builds, pulls and runs it"
+    ),
+    "Fargate": "then it is Docker: one network for the task, which reaches this machine's loopback, no VPC",
+    "image build": "Docker's own, not the provider's BuildKit; what scans find is not known",
     "autoscaling": ("the emulator has none: checked against AWS's API model, kept in memory; nothing scales"),
     "task and execution role": (
         "their trust is read by us, then the account's root takes them; the keys' endpoint is ours"

@@ -23,7 +23,7 @@ KINDS = {"mermaid", "python", "sh", "sh aws"}
 RUN_BY = {
     "make check": (".ci/run", "\nmake check\n"),
     "make rehearse": ("rehearsal/tests/test_rehearsal.py", '"make", "rehearse"'),
-    "make test": (".ci/run", "\nmake test\n"),
+    "make test": (".ci/run", " make test\n"),
     "make up": ("rehearsal/tests/test_rehearsal.py", '"make", "up"'),
 }
 # https://www.pulumi.com/docs/iac/cli/commands/

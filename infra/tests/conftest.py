@@ -1,12 +1,13 @@
 """A stack on paper: what the program declares, recorded, with invented answers where AWS would give some."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.deployment import Deployment, Resource
 from rehearsal.engine import deploy
 from rehearsal.monitor import Cloud
@@ -39,16 +40,32 @@ ZONE_IDS = {
     f"{REGION}b": "euw1-az2",
     f"{REGION}c": "euw1-az3",
 }
+REPOSITORY = f"mlflow-tracking-{STACK}"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+REGISTRY_PASSWORD = "registry-password-of-twelve-hours"
+BUILT = f"sha256:{'b' * 64}"
+IMAGE = "docker-build:index:Image"
 SERVICES = {"lb": "elasticloadbalancing", "cloudwatch": "logs"}
 
 
 class PaperCloud:
-    """Gives each resource an id, a name and an ARN, and the few other things that the program reads."""
+    """Gives each resource an id, a name and an ARN, and the few other things that the program reads.
+
+    Attributes:
+        images: by repository, what ECR has: tag to digest, "" for an image without a tag.
+        asked: the functions that the program called.
+    """
+
+    def __init__(self, images: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self.images = images or {}
+        self.asked: list[str] = []
 
     def configure(self, settings: dict[str, str]) -> None:
         assert settings["region"] == REGION
 
     def create(self, resource: Resource) -> tuple[str, dict[str, Any]]:
+        if resource.type == IMAGE:
+            return BUILT, {"digest": BUILT, "ref": f"{resource.inputs['tags'][0]}@{BUILT}", **resource.inputs}
         service, kind = resource.type.split(":")[1].split("/")
         name = str(resource.inputs.get("name") or f"{resource.name}-1a2b3c4")
         arn = f"arn:aws:{SERVICES.get(service, service)}:{REGION}:{ACCOUNT}:{kind}/{name}"
@@ -70,10 +87,26 @@ class PaperCloud:
                 }
             ],
             "fqdn": "_proof.example.com",
+            "registryId": ACCOUNT,
+            "repositoryUrl": f"{REGISTRY}/{name}",
             **resource.inputs,
         }
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(token)
+        if token == "aws:ecr/getRepositories:getRepositories":
+            return {"names": [*self.images, "somebody-elses"]}
+        if token == "aws:ecr/getImages:getImages":
+            images = self.images[arguments["repositoryName"]]
+            return {
+                "imageIds": [
+                    {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+                    for tag, digest in images.items()
+                ]
+            }
+        if token == "aws:ecr/getAuthorizationToken:getAuthorizationToken":
+            assert arguments == {"registryId": ACCOUNT}
+            return {"userName": "AWS", "password": REGISTRY_PASSWORD}
         if token == "aws:route53/getZone:getZone":
             return {"zoneId": arguments["zoneId"], **ZONES[arguments["zoneId"]]}
         assert token == "aws:index/getAvailabilityZones:getAvailabilityZones"
@@ -87,6 +120,20 @@ def declare(
     return deploy(
         Project(ROOT), stack, config, cloud=cloud or PaperCloud(), dry_run=dry_run, log=lambda _: None
     )
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    (tmp_path / "bin").mkdir()
+    return FakeDocker(tmp_path / "bin", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def built_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The example of a stack, its image built: ECR is empty, Docker is there."""
+    with pytest.MonkeyPatch.context() as environment:
+        FakeDocker(tmp_path_factory.mktemp("docker"), environment)
+        yield declare({**CONFIG, "image": ""})
 
 
 @pytest.fixture(scope="session")

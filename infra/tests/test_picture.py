@@ -41,13 +41,13 @@ def declared(stack: Deployment) -> set[frozenset[str]]:
     }
 
 
-def test_every_arrow_between_boxes_is_declared(stack: Deployment) -> None:
-    assert len(arrows()) == 4
-    assert [pair for pair in arrows() if frozenset(pair) not in declared(stack)] == []
+def test_every_arrow_between_boxes_is_declared(built_stack: Deployment) -> None:
+    assert len(arrows()) == 5
+    assert [pair for pair in arrows() if frozenset(pair) not in declared(built_stack)] == []
 
 
-def test_what_is_drawn_in_the_network_stands_in_it(stack: Deployment) -> None:
-    made = declared(stack)
+def test_what_is_drawn_in_the_network_stands_in_it(built_stack: Deployment) -> None:
+    made = declared(built_stack)
     boxes = {box for pair in made for box in pair} - {"Network", "Scaling"}
     in_network = {box for box in boxes if {"Network", box} in made}
     assert sorted(in_network) == sorted(standing_in_the_network())

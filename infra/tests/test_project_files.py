@@ -18,7 +18,7 @@ PROJECT = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 DESCRIBED = {key: entry for key, entry in PROJECT["config"].items() if ":" not in key}
 EXAMPLE = (ROOT / "Pulumi.example.yaml").read_text()
 LOCAL = (ROOT / "Pulumi.local.yaml").read_text()
-REQUIRED = {"image", "teams"}
+REQUIRED = {"teams"}
 
 
 def uncommented(text: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
     assert settings == Settings(
         region="eu-west-1",
         image="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1",
+        base_image="",
         teams={
             "speech": Team(writers=("arn:aws:iam::111122223333:role/vision",), readers=()),
             "vision": Team(writers=("arn:aws:iam::111122223333:role/vision",), readers=("444455556666",)),
@@ -65,6 +66,9 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"image": ""},
+        {"image": "", "baseImage": "registry.example.com/python:3.12.12-slim-bookworm"},
+        {"image": "", "baseImage": f"python:3.12-slim@sha256:{'0' * 64}"},
         {"image": "registry:5000/team/server:v1.2-rc.3"},
         {"image": f"ghcr.io/team/server@sha256:{'0' * 64}"},
         {"aws_region": "us-gov-west-1"},
@@ -98,6 +102,9 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
         ("image", "server", "<registry>/<name>:<tag>", "set image 1111"),
         ("image", "registry:5000/server", "<registry>/<name>:<tag>", "set image 1111"),
         ("image", "server@sha256:12", "@sha256:<digest>", "set image 1111"),
+        ("baseImage", "python:3.12", "nothing with image, which is not built", "rm baseImage"),
+        ("baseImage", "python", "<name>:<tag>", "set baseImage registry.example.com/python:3"),
+        ("baseImage", "python:latest", "not latest", "set baseImage registry.example.com/python:3"),
         ("taskCpu", "300", "256, 512, 1024, 2048, 4096, 8192 or 16384", "set taskCpu 1024"),
         (
             "taskMemory",

@@ -8,6 +8,7 @@ from rehearsal import sdk
 from rehearsal.aws import (
     autoscaling,
     certificates_dns,
+    ecr,
     ecs,
     iam,
     load_balancing,
@@ -19,6 +20,7 @@ from rehearsal.aws import (
 )
 from rehearsal.aws.account import Account, Handler
 from rehearsal.aws.comparison import EXCEPTIONS, differences
+from rehearsal.aws.docker_image import IMAGE, Build, image_handler
 from rehearsal.aws.functions import FUNCTIONS
 from rehearsal.aws.inputs import Inputs
 from rehearsal.aws.refusals import refuse_dangling_ids
@@ -33,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     **rds.HANDLERS,
     **load_balancing.HANDLERS,
     **certificates_dns.HANDLERS,
+    **ecr.HANDLERS,
     **ecs.HANDLERS,
     **autoscaling.HANDLERS,
 }
@@ -41,9 +44,15 @@ HANDLERS: dict[str, Handler] = {
 class EmulatedAws:
     """One account, and the default provider that the stack's `aws:` keys configure."""
 
-    def __init__(self, client: Callable[[str], Any]) -> None:
-        """Take a factory of boto3 clients: it knows endpoint, certificate authority, keys and region."""
+    def __init__(self, client: Callable[[str], Any], build: Build | None = None) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            client: makes boto3 clients: it knows endpoint, certificate authority, keys and region.
+            build: builds and pushes an image and returns its digest; without it none can be declared.
+        """
         self._account = Account(client)
+        self._handlers = HANDLERS if build is None else {**HANDLERS, IMAGE: image_handler(build)}
         self._default_tags: dict[str, str] = {}
 
     def configure(self, settings: Mapping[str, str]) -> None:
@@ -138,8 +147,7 @@ class EmulatedAws:
                     faults.append(f"{resource.type} '{resource.name}' {path}: {fault}")
         return faults, met
 
-    @staticmethod
-    def _handler(kind: str) -> Handler:
-        if kind not in HANDLERS:
+    def _handler(self, kind: str) -> Handler:
+        if kind not in self._handlers:
             raise LookupError("no handler for this type")
-        return HANDLERS[kind]
+        return self._handlers[kind]

@@ -6,11 +6,13 @@ from typing import Any
 
 _INSTRUCTION = "tells the provider what to do, AWS has nothing to describe"
 _UNDESCRIBED = "the emulator takes it and does not describe it"
+_IN_THE_IMAGE = "stands in the image's config, which ECR does not describe"
 # (type, property): why it is not to be found, as declared, in what AWS describes. Every other difference is a
 # fault, and so is an entry that is no longer met.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("aws:ec2/flowLog:FlowLog", "iamRoleArn"): _UNDESCRIBED,
     ("aws:ec2/natGateway:NatGateway", "allocationId"): _UNDESCRIBED,
+    ("aws:ecr/repository:Repository", "forceDelete"): _INSTRUCTION,
     ("aws:ecs/service:Service", "waitForSteadyState"): _INSTRUCTION,
     ("aws:ecs/taskDefinition:TaskDefinition", "skipDestroy"): _INSTRUCTION,
     ("aws:rds/instance:Instance", "deleteAutomatedBackups"): _INSTRUCTION,
@@ -19,6 +21,14 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("aws:rds/instance:Instance", "skipFinalSnapshot"): _INSTRUCTION,
     ("aws:route53/record:Record", "allowOverwrite"): _INSTRUCTION,
     ("aws:s3/bucket:Bucket", "forceDestroy"): _INSTRUCTION,
+    ("docker-build:index:Image", "buildArgs"): _INSTRUCTION,
+    ("docker-build:index:Image", "buildOnPreview"): _INSTRUCTION,
+    ("docker-build:index:Image", "context"): _INSTRUCTION,
+    ("docker-build:index:Image", "labels"): _IN_THE_IMAGE,
+    ("docker-build:index:Image", "network"): _INSTRUCTION,
+    ("docker-build:index:Image", "platforms"): _IN_THE_IMAGE,
+    ("docker-build:index:Image", "push"): _INSTRUCTION,
+    ("docker-build:index:Image", "registries"): _INSTRUCTION,
 }
 
 MISSING = object()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from rehearsal.aws import ecr
 from rehearsal.aws.account import Account
 from rehearsal.aws.inputs import Inputs
 
@@ -36,6 +37,9 @@ def hosted_zone(account: Account, inputs: Inputs) -> dict[str, Any]:
 
 
 FUNCTIONS: dict[str, Callable[[Account, Inputs], dict[str, Any]]] = {
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": ecr.authorization_token,
+    "aws:ecr/getImages:getImages": ecr.images,
+    "aws:ecr/getRepositories:getRepositories": ecr.repositories,
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:route53/getZone:getZone": hosted_zone,
 }

@@ -16,6 +16,8 @@ LOOK_UP = {
     "nat-": ("describe_nat_gateways", "NatGatewayIds"),
     "eipalloc-": ("describe_addresses", "AllocationIds"),
 }
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+LIFECYCLE_RULE = {"rulePriority", "selection", "action"}
 
 
 def refuse_dangling_ids(account: Account, declared: dict[str, Any]) -> None:
@@ -47,4 +49,17 @@ def policy_document(text: str) -> str:
     document = json.loads(text)
     if not isinstance(document, dict) or not document.get("Statement"):
         raise ValueError(f"no IAM document: {text}")
+    return text
+
+
+def lifecycle_document(text: str) -> str:
+    """Return an ECR lifecycle policy.
+
+    Raises:
+        ValueError: it is no JSON object with rules, or a rule lacks what ECR requires.
+    """
+    document = json.loads(text)
+    rules = document.get("rules") if isinstance(document, dict) else None
+    if not rules or any(set(rule) - {"description"} != LIFECYCLE_RULE for rule in rules):
+        raise ValueError(f"no lifecycle policy: {text}")
     return text

@@ -1,19 +1,27 @@
 """One emulator for all tests, and the whole stack deployed into it."""
 
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.tests.fake_docker import FakeDocker
 from rehearsal.aws.cloud import EmulatedAws
+from rehearsal.aws.docker_image import ImageBuild
 from rehearsal.certificates import CertificateAuthority
+from rehearsal.containers.docker import Docker
+from rehearsal.containers.task_containers import TaskContainers
 from rehearsal.deployment import Deployment
 from rehearsal.emulator import REGION, Emulator
 from rehearsal.engine import deploy
 from rehearsal.project import Project
+from rehearsal.stack import RehearsedStack
+from rehearsal.steps import Steps
 
 ROOT = Path(__file__).parents[2]
 DATABASE_PORT = 15432
@@ -31,7 +39,16 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def cloud(emulator: Emulator) -> EmulatedAws:
-    return EmulatedAws(emulator.client)
+    """Return the account. Nothing is built in it: ECR gets a manifest that tells one image from another."""
+
+    def push(image: ImageBuild) -> str:
+        repository, tag = image.reference.partition("/")[2].rsplit(":", 1)
+        answer = emulator.client("ecr").put_image(
+            repositoryName=repository, imageManifest=json.dumps([tag, image.labels]), imageTag=tag
+        )
+        return str(answer["image"]["imageId"]["imageDigest"])
+
+    return EmulatedAws(emulator.client, push)
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +96,65 @@ def plain(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> tu
     return preview_and_up(cloud, config)
 
 
+@pytest.fixture(scope="session")
+def built(
+    cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Deployment, Deployment]:
+    """Return preview and up of a stack whose image is built, from a base of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        FakeDocker(tmp_path_factory.mktemp("docker"), environment)
+        return preview_and_up(cloud, stack_config(image="", baseImage="registry.example.com/python:3.12"))
+
+
 def preview_and_up(cloud: EmulatedAws, config: dict[str, Any]) -> tuple[Deployment, Deployment]:
     project = Project(ROOT)
     return (
         deploy(project, "test", config, cloud=cloud, dry_run=True, log=lambda _: None),
         deploy(project, "test", config, cloud=cloud, log=lambda _: None),
     )
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    with Docker() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
+    """Return the stack that the rehearsal uses, its image built, pushed, pulled and run in containers."""
+    with tempfile.TemporaryDirectory(prefix="mlflow-") as name:
+        work = Path(name)
+        # As the rehearsal's own: Postgres, when not root, passes through.
+        work.chmod(0o711)
+        (work / "logs").mkdir()
+        stack = RehearsedStack(Steps(), folder=work, work=work, docker=docker)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.close()
+
+
+@pytest.fixture
+def task_containers(
+    docker: Docker, in_docker: RehearsedStack, tmp_path: Path
+) -> Iterator[Callable[[dict[str, Any]], TaskContainers]]:
+    """Return what runs the containers of any task definition, with the built image."""
+    with ExitStack() as made:
+
+        def make(definition: dict[str, Any]) -> TaskContainers:
+            return made.enter_context(
+                TaskContainers(
+                    docker,
+                    definition,
+                    image=in_docker.image,
+                    authorities=in_docker.emulator.ca_bundle,
+                    endpoint=in_docker.emulator.url,
+                    reach=[],
+                    work=in_docker.emulator.ca_bundle.parent,
+                    logs=tmp_path,
+                )
+            )
+
+        yield make

@@ -5,6 +5,7 @@ import pytest
 
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.aws.comparison import EXCEPTIONS, differences
+from rehearsal.aws.docker_image import IMAGE
 from rehearsal.declared import check, faults_in
 from rehearsal.deployment import Deployment, DeploymentError
 from rehearsal.emulator import Emulator
@@ -17,7 +18,7 @@ VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
 
 
-@pytest.fixture(params=["rehearsed", "lasting", "plain"])
+@pytest.fixture(params=["rehearsed", "lasting", "plain", "built"])
 def made(request: pytest.FixtureRequest) -> Made:
     stack: Made = request.getfixturevalue(request.param)
     return stack
@@ -39,9 +40,11 @@ def test_the_stack_is_made_as_declared(cloud: EmulatedAws, made: Made) -> None:
     check(*made, cloud)
 
 
-def test_every_exception_is_met_by_some_stack(cloud: EmulatedAws, rehearsed: Made, lasting: Made) -> None:
-    met = cloud.compare(rehearsed[1])[1] | cloud.compare(lasting[1])[1]
-    assert met == set(EXCEPTIONS)
+def test_every_exception_is_met_by_some_stack(
+    cloud: EmulatedAws, rehearsed: Made, lasting: Made, built: Made
+) -> None:
+    met = [cloud.compare(up)[1] for _, up in (rehearsed, lasting, built)]
+    assert set().union(*met) == set(EXCEPTIONS)
 
 
 def test_every_declared_property_is_compared(cloud: EmulatedAws, made: Made) -> None:
@@ -104,6 +107,18 @@ def test_a_nested_property_of_the_wrong_type_is_a_fault(up: Deployment) -> None:
     said = "\n".join(faults_in(up))
     assert "healthCheck.interval must be a number, received 'often'" in said
     assert "healthCheck.sucessCodes is unknown" in said
+
+
+def test_a_value_that_the_sdk_does_not_list_is_a_fault(built: Made) -> None:
+    up = deepcopy(built[1])
+    up.one(IMAGE).inputs["platforms"] = ["linux/amd65"]
+    assert "platforms[0] must be one of darwin/386, darwin/amd64" in faults_in(up)[0]
+
+
+def test_a_registry_password_in_the_open_is_a_fault(built: Made) -> None:
+    up = deepcopy(built[1])
+    up.one(IMAGE).inputs["labels"] = {"login": up.one(IMAGE).inputs["registries"][0]["password"]}
+    assert faults_in(up) == [f"a secret stands in the open in {IMAGE} 'image-build'"]
 
 
 def test_a_missing_property_is_a_fault(up: Deployment) -> None:

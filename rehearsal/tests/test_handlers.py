@@ -9,6 +9,7 @@ import pytest
 
 from rehearsal.aws.cloud import HANDLERS, EmulatedAws
 from rehearsal.aws.comparison import EXCEPTIONS, differences
+from rehearsal.aws.docker_image import IMAGE
 from rehearsal.deployment import Deployment, Resource
 from rehearsal.emulator import Emulator
 from rehearsal.sdk import taggable
@@ -16,15 +17,19 @@ from rehearsal.sdk import taggable
 pytestmark = pytest.mark.rehearsal
 
 Made = tuple[Deployment, Deployment]
+KINDS = sorted({*HANDLERS, IMAGE})
+REPOSITORY = "000000000000.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking-test"
 # What a second resource of a type needs to differ in; `None` leaves the key out, so that a name is generated.
 _ports = itertools.count(20000)
 SECOND: dict[str, Callable[[], dict[str, Any]]] = {
     "aws:cloudwatch/logGroup:LogGroup": lambda: {"name": None},
     "aws:ec2/route:Route": lambda: {"destinationCidrBlock": f"192.168.{next(_ports) % 250}.0/24"},
     "aws:ec2/subnet:Subnet": lambda: {"cidrBlock": f"10.42.{100 + next(_ports) % 150}.0/28"},
+    "aws:ecr/repository:Repository": lambda: {"name": f"second-{next(_ports)}"},
     "aws:lb/listener:Listener": lambda: {"port": next(_ports)},
     "aws:rds/instance:Instance": lambda: {"identifier": f"second-{next(_ports)}"},
     "aws:route53/record:Record": lambda: {"name": f"second-{next(_ports)}.localhost"},
+    IMAGE: lambda: {"tags": [f"{REPOSITORY}:second-{next(_ports)}"]},
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda: _same_ports(next(_ports)),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda: _same_ports(next(_ports)),
 }
@@ -51,6 +56,8 @@ SEEDED: dict[str, tuple[dict[str, Any], str]] = {
     "aws:ec2/subnet:Subnet": ({"cidrBlock": "10.99.0.0/24"}, "10.99.0.0/24"),
     "aws:ec2/vpc:Vpc": ({"cidrBlock": "10.42.0.0/99"}, "10.42.0.0/99"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": ({"vpcEndpointType": "Gate"}, "received 'Gate', AWS knows"),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": ({"policy": '{"rules": [{}]}'}, "no lifecycle policy"),
+    "aws:ecr/repository:Repository": ({"imageTagMutability": "FROZEN"}, "received 'FROZEN', AWS knows"),
     "aws:ecs/cluster:Cluster": ({"settings": [{"name": "insights", "value": "x"}]}, "received 'insights'"),
     "aws:ecs/service:Service": ({"taskDefinition": "none:1"}, "none:1"),
     "aws:ecs/taskDefinition:TaskDefinition": (
@@ -91,6 +98,10 @@ SEEDED: dict[str, tuple[dict[str, Any], str]] = {
         {"versioningConfiguration": {"status": "On"}},
         "received 'On'",
     ),
+    IMAGE: (
+        {"registries": [{"address": REPOSITORY, "username": "AWS", "password": "of-yesterday"}]},
+        "not the credentials that ECR gave",
+    ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ({"fromPort": "https"}, "FromPort"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (
         {"securityGroupId": "sg-none"},
@@ -104,9 +115,9 @@ def _same_ports(port: int) -> dict[str, int]:
 
 
 @pytest.fixture
-def one_of(rehearsed: Made, lasting: Made) -> Callable[[str], Resource]:
+def one_of(rehearsed: Made, lasting: Made, built: Made) -> Callable[[str], Resource]:
     """Return a declared resource of a type, changed so that a second one can stand beside it."""
-    made = [*rehearsed[1].resources, *lasting[1].resources]
+    made = [*rehearsed[1].resources, *lasting[1].resources, *built[1].resources]
 
     def find(kind: str) -> Resource:
         resource = next(resource for resource in made if resource.type == kind)
@@ -130,16 +141,16 @@ def _faults(cloud: EmulatedAws, resource: Resource) -> str:
     return "; ".join(fault for path, fault in found.items() if (resource.type, path) not in EXCEPTIONS)
 
 
-def test_the_handlers_are_those_of_the_declared_types(rehearsed: Made, lasting: Made) -> None:
-    declared = {r.type for _, up in (rehearsed, lasting) for r in up.resources if r.custom}
-    assert set(HANDLERS) == declared
+def test_the_handlers_are_those_of_the_declared_types(rehearsed: Made, lasting: Made, built: Made) -> None:
+    declared = {r.type for _, up in (rehearsed, lasting, built) for r in up.resources if r.custom}
+    assert set(KINDS) == declared
 
 
 def test_every_handler_has_a_seeded_fault() -> None:
-    assert set(SEEDED) == set(HANDLERS)
+    assert set(SEEDED) == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", sorted(HANDLERS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_declared_rightly_is_made(
     cloud: EmulatedAws, one_of: Callable[[str], Resource], kind: str
 ) -> None:
@@ -153,7 +164,7 @@ def test_a_wrong_input_is_refused(cloud: EmulatedAws, one_of: Callable[[str], Re
     assert re.search(said, faults), faults
 
 
-@pytest.mark.parametrize("kind", sorted(HANDLERS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_input_that_nothing_is_done_with_is_refused(
     cloud: EmulatedAws, one_of: Callable[[str], Resource], kind: str
 ) -> None:
@@ -188,11 +199,62 @@ def test_an_explicit_provider_is_refused(cloud: EmulatedAws, one_of: Callable[[s
     assert "explicit provider" in _faults(cloud, vpc)
 
 
-def test_every_taggable_resource_carries_the_stacks_tags(rehearsed: Made, lasting: Made) -> None:
-    made = [resource for _, up in (rehearsed, lasting) for resource in up.resources if resource.custom]
+def test_every_taggable_resource_carries_the_stacks_tags(rehearsed: Made, lasting: Made, built: Made) -> None:
+    made = [resource for _, up in (rehearsed, lasting, built) for resource in up.resources if resource.custom]
     tags = {resource.urn: resource.outputs.get("tagsAll") for resource in made if taggable(resource.type)}
     assert tags
     assert {urn: tag for urn, tag in tags.items() if tag != STACK_TAGS} == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"tags": [f"{REPOSITORY}:a", f"{REPOSITORY}:b"]}, "describes 2 of tags, expected one"),
+        ({"platforms": ["linux/amd64", "linux/arm64"]}, "describes 2 of platforms, expected one"),
+        ({"push": False}, "only an image that is pushed"),
+        ({"network": "host"}, "only an image that is pushed"),
+        ({"context": {"location": "server", "named": {}}}, r"nothing was done with context\[0\].named"),
+        ({"tags": ["000000000000.dkr.ecr.eu-west-1.amazonaws.com/none:1"]}, "RepositoryNotFound"),
+        ({"tags": ["registry.example.com/mlflow:1"]}, "not the credentials that ECR gave for registry.exam"),
+    ],
+)
+def test_an_image_that_is_not_played_is_refused(
+    cloud: EmulatedAws, one_of: Callable[[str], Resource], wrong: dict[str, Any], said: str
+) -> None:
+    assert re.search(said, _faults(cloud, _changed(one_of(IMAGE), wrong)))
+
+
+def test_an_image_is_refused_where_nothing_builds(
+    emulator: Emulator, one_of: Callable[[str], Resource]
+) -> None:
+    assert _faults(EmulatedAws(emulator.client), one_of(IMAGE)) == "LookupError: no handler for this type"
+
+
+def test_an_immutable_tag_is_not_pushed_twice(cloud: EmulatedAws, built: Made) -> None:
+    again = built[1].one(IMAGE)
+    assert "ImageTagAlreadyExists" in _faults(cloud, again)
+
+
+def test_what_ecr_has_is_found_and_no_build_declared(
+    cloud: EmulatedAws, emulator: Emulator, built: Made
+) -> None:
+    name = built[1].one("aws:ecr/repository:Repository").inputs["name"]
+    assert name in cloud.invoke("aws:ecr/getRepositories:getRepositories", {})["names"]
+    emulator.client("ecr").put_image(repositoryName=name, imageManifest="[]")  # one without a tag
+    found = cloud.invoke("aws:ecr/getImages:getImages", {"repositoryName": name})["imageIds"]
+    image = built[1].one(IMAGE)
+    (tag,) = image.inputs["tags"]
+    assert {"imageTag": tag.rsplit(":", 1)[1], "imageDigest": image.outputs["digest"]} in found
+    assert [one for one in found if "imageTag" not in one]
+
+
+def test_the_registrys_password_is_the_tokens_and_stands_nowhere_else(
+    cloud: EmulatedAws, built: Made
+) -> None:
+    token = cloud.invoke("aws:ecr/getAuthorizationToken:getAuthorizationToken", {"registryId": "0" * 12})
+    assert token["userName"] == "AWS"
+    assert built[1].one(IMAGE).inputs["registries"][0]["password"] == token["password"]
+    assert token["password"] not in repr(built)
 
 
 def test_the_master_password_is_readable_by_the_declared_secret_only(

@@ -15,7 +15,8 @@ from rehearsal.credentials import ECS, TaskRole, TrustError, assume
 from rehearsal.deployment import DeploymentError
 from rehearsal.emulator import ACCOUNT_ID, Emulator
 from rehearsal.laptop import ROOT
-from rehearsal.task import Task, TaskError, interpreter_path
+from rehearsal.plain_containers import PlainContainers, interpreter_path
+from rehearsal.task import Runtime, Task, TaskError
 from rehearsal.unrehearsed import UnrehearsedError
 
 pytestmark = pytest.mark.rehearsal
@@ -24,8 +25,17 @@ SECRET = "not-for-everybody"
 ENDING = ["python", "-c", "print('prepared')"]
 LASTING = ["python", "-c", "import time; print('serving', flush=True); time.sleep(60)"]
 PRINTING = ["python", "-c", "import os; print(sorted(os.environ.items()), flush=True)"]
-HEALTHY = {"command": ["CMD", "python", "-c", "pass"], "interval": 1, "timeout": 5, "retries": 1}
+HEALTHY = {"command": ["CMD", "python", "-c", "pass"], "interval": 1, "timeout": 5, "retries": 3}
 SICK = {**HEALTHY, "command": ["CMD", "python", "-c", "raise SystemExit('no answer')"]}
+# The same task, as processes and in Docker.
+EITHER = pytest.mark.parametrize(
+    "runtime",
+    [
+        "processes",
+        pytest.param("docker", marks=pytest.mark.container),
+    ],
+    indirect=True,
+)
 
 
 def role(emulator: Emulator, name: str, *, trusted: dict[str, Any], policy: dict[str, Any]) -> str:
@@ -73,17 +83,28 @@ def task_role(emulator: Emulator, task_role_arn: str) -> Iterator[TaskRole]:
 
 
 @pytest.fixture
-def task(emulator: Emulator, task_role: TaskRole, execution_role: str, tmp_path: Path) -> Callable[..., Task]:
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, Any]], Runtime]:
+    if getattr(request, "param", "processes") == "docker":
+        return request.getfixturevalue("task_containers")
+    environment = {"PATH": interpreter_path(ROOT / ".venv"), "MLFLOW_PORT": "1"}
+    return lambda _: PlainContainers(environment, published={}, folder=tmp_path, logs=tmp_path)
+
+
+@pytest.fixture
+def task(
+    emulator: Emulator,
+    task_role: TaskRole,
+    execution_role: str,
+    runtime: Callable[[dict[str, Any]], Runtime],
+) -> Callable[..., Task]:
     def make(*containers: dict[str, Any], execution: str = execution_role) -> Task:
-        return Task(
-            emulator,
-            {"containerDefinitions": list(containers), "executionRoleArn": execution},
-            image_environment={"PATH": interpreter_path(ROOT / ".venv"), "MLFLOW_PORT": "1"},
-            role=task_role,
-            logs=tmp_path,
-            folder=tmp_path,
-            say=lambda _: None,
-        )
+        definition = {
+            "containerDefinitions": list(containers),
+            "executionRoleArn": execution,
+            "volumes": [],
+            "memory": "256",
+        }
+        return Task(emulator, definition, runtime=runtime(definition), role=task_role, say=lambda _: None)
 
     return make
 
@@ -92,6 +113,7 @@ def container(name: str, command: list[str], **more: Any) -> dict[str, Any]:
     return {"name": name, "image": "x:1", "command": command, **more}
 
 
+@EITHER
 def test_server_starts_after_prepare_has_succeeded(task: Callable[..., Task], tmp_path: Path) -> None:
     depends = [{"containerName": "prepare", "condition": "SUCCESS"}]
     server = container("server", LASTING, dependsOn=depends, healthCheck=HEALTHY, stopTimeout=2)
@@ -99,6 +121,7 @@ def test_server_starts_after_prepare_has_succeeded(task: Callable[..., Task], tm
         assert "prepared" in (tmp_path / "prepare.log").read_text()
 
 
+@EITHER
 def test_server_does_not_start_when_prepare_fails(task: Callable[..., Task], tmp_path: Path) -> None:
     depends = [{"containerName": "prepare", "condition": "SUCCESS"}]
     prepare = container("prepare", ["python", "-c", "raise SystemExit('behind')"])
@@ -107,11 +130,13 @@ def test_server_does_not_start_when_prepare_fails(task: Callable[..., Task], tmp
     assert not (tmp_path / "server.log").exists()
 
 
+@EITHER
 def test_server_that_never_gets_healthy_is_ended_and_said(task: Callable[..., Task]) -> None:
     with pytest.raises(TaskError, match=r"(?s)health check exits 1: \['no answer'\].*serving"):
         task(container("server", LASTING, healthCheck=SICK, stopTimeout=1)).__enter__()
 
 
+@EITHER
 def test_end_of_an_essential_container_is_noticed(task: Callable[..., Task]) -> None:
     dying = ["python", "-c", "raise SystemExit('out of memory')"]
     started = task(container("helper", ENDING, essential=False), container("server", dying))
@@ -149,7 +174,7 @@ def test_what_nothing_here_reads_stops_the_rehearsal(task: Callable[..., Task], 
 
 def test_what_a_process_has_no_use_for_is_named(task: Callable[..., Task]) -> None:
     said = task(container("server", LASTING, essential=True, user="10001:10001", cpu=0)).not_rehearsed()
-    assert said.endswith("without effect: image, user")
+    assert said.endswith("without effect here: image, memory, user")
 
 
 def test_service_must_forward_to_a_mapped_port(task: Callable[..., Task]) -> None:
