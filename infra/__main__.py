@@ -82,4 +82,5 @@ team_access = TeamAccess(
 pulumi.export("trackingUri", front_door.uri)
 pulumi.export("region", s.region)
 pulumi.export("artifactBucket", artifact_store.bucket)
+pulumi.export("image", image.reference)
 pulumi.export("teams", team_access.teams)

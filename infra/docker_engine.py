@@ -8,12 +8,19 @@ from faults import Fault
 # Finds Docker as Pulumi's provider does: DOCKER_HOST, else DOCKER_CONTEXT, else the current context.
 COMMAND = ("docker", "version", "--format", "{{.Server.Version}}")
 SECONDS = 20
-# Docker's command line, which the provider embeds, reads these as no.
-BUILDKIT_OFF = {"0", "f", "F", "FALSE", "false", "False"}
+# What Docker's command line, which the provider embeds, reads as yes (Go's strconv.ParseBool), or unset.
+BUILDKIT_ON = {"", "1", "t", "T", "TRUE", "true", "True"}
 
 
 def docker_fault() -> Fault | None:
     """Return what keeps Docker from building an image, after it was asked for its version."""
+    if (buildkit := os.environ.get("DOCKER_BUILDKIT", "")) not in BUILDKIT_ON:
+        return Fault(
+            key="DOCKER_BUILDKIT",
+            received=buildkit,
+            allowed="nothing, or 1: BuildKit builds the image",
+            command="unset DOCKER_BUILDKIT",
+        )
     missing = _what_is_missing()
     if not missing:
         return None
@@ -26,8 +33,6 @@ def docker_fault() -> Fault | None:
 
 
 def _what_is_missing() -> str:
-    if os.environ.get("DOCKER_BUILDKIT") in BUILDKIT_OFF:
-        return "DOCKER_BUILDKIT switches off BuildKit, which builds it"
     try:
         answer = subprocess.run(COMMAND, capture_output=True, text=True, timeout=SECONDS, check=False)
     except OSError as error:

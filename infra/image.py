@@ -8,7 +8,7 @@ little (pulumi/pulumi-docker-build, provider/internal):
 - image.go, Read: looks the tag up with the registry token that the state keeps, and ECR's end after twelve
   hours: a later `pulumi refresh` drops the image, and the next up would push the tag again;
 - image.go, Update: another content is built and pushed in the place of the one before, so that going back
-  (A, B, A) would push A's tag again; so would a lost state.
+  (A, B, A) would push A's tag again.
 
 So ECR is asked, not the state. The tag is a hash of the content (image_content.py). Where ECR has it, that
 image is deployed by its digest, no build is declared, and nobody needs Docker. Where it does not, the build
@@ -45,6 +45,7 @@ from policies import Document, pull_image, repository_arn
 
 SERVER = Path(__file__).parent.parent / "server"
 PLATFORM = docker_build.Platform.LINUX_AMD64
+# The newest by their push, whatever runs: after 30 later ones, an image that was gone back to may expire.
 KEPT_IMAGES = 30
 
 
@@ -66,7 +67,8 @@ class ImageArgs:
 class Image(pulumi.ComponentResource):
     """An image in ECR, unless a ready one is named.
 
-    Creates the repository, its lifecycle policy and, where the repository lacks the image, the build.
+    Creates the repository, its lifecycle policy and, where the repository lacks the image, the build. For a
+    ready image nothing, unless it lies in the stack's own repository, which stays then.
 
     Attributes:
         reference: the image, by digest unless it is a ready one.
@@ -85,9 +87,11 @@ class Image(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         if args.ready:
-            repository = repository_arn(args.ready)
+            arn = repository_arn(args.ready)
+            if arn and arn.endswith(f":repository/{repository_name()}"):
+                self._repository()
             self.reference = pulumi.Output.from_input(args.ready)
-            self.pulling = rendered(pull_image, repository) if repository else None
+            self.pulling = rendered(pull_image, arn) if arn else None
         else:
             repository = self._repository()
             digest = self._digest or self._build(repository).digest
@@ -169,7 +173,8 @@ def fit_for_ecr(name: str) -> str:
 
 def pushed_digest(repository: str, tag: str) -> str:
     """Return the digest of the image that ECR has under a tag, nothing when it has none."""
-    if repository not in aws.ecr.get_repositories().names:
+    # Where there is none at all, the provider answers null (hashicorp/terraform-provider-aws#49326).
+    if repository not in (aws.ecr.get_repositories().names or ()):
         return ""
-    images = aws.ecr.get_images(repository_name=repository).image_ids
+    images = aws.ecr.get_images(repository_name=repository).image_ids or ()
     return next((image.image_digest for image in images if image.image_tag == tag), "")

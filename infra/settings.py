@@ -21,7 +21,10 @@ BACKUP_DAYS = range(1, 36)
 WIDEST_CALLERS = 8  # prefix length of the largest network that may reach the front door
 LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 DOMAIN = rf"(?=.{{0,253}}$)({LABEL}(\.{LABEL})*)?"
-IMAGE = r"(?!.*:latest$)([a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64}))?"
+# https://github.com/distribution/reference: [host[:port]/]path with a tag, a digest, or both.
+PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+TAG, DIGEST = r":\w[\w.-]{0,127}", r"@sha256:[0-9a-f]{64}"
+IMAGE = rf"(?!.*:latest$)(({PART}:\d+/)?{PART}(/{PART})*({TAG}|({TAG})?{DIGEST}))?"
 CERTIFICATE = r"(arn:aws(-[a-z-]+)?:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+)?"
 
 

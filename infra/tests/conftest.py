@@ -1,7 +1,7 @@
 """A stack on paper: what the program declares, recorded, with invented answers where AWS would give some."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,8 @@ class PaperCloud:
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(token)
         if token == "aws:ecr/getRepositories:getRepositories":
-            return {"names": [*self.images, "somebody-elses"]}
+            # As the provider does, which says nothing of an empty list.
+            return {"names": [*self.images, "somebody-elses"]} if self.images else {"id": REGION}
         if token == "aws:ecr/getImages:getImages":
             images = self.images[arguments["repositoryName"]]
             return {
@@ -129,11 +130,11 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
 
 
 @pytest.fixture(scope="session")
-def built_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def built_stack(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The example of a stack, its image built: ECR is empty, Docker is there."""
     with pytest.MonkeyPatch.context() as environment:
         FakeDocker(tmp_path_factory.mktemp("docker"), environment)
-        yield declare({**CONFIG, "image": ""})
+        return declare({**CONFIG, "image": ""})
 
 
 @pytest.fixture(scope="session")

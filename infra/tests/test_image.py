@@ -111,6 +111,15 @@ def test_ready_image_needs_no_repository_no_build_and_no_docker(
         assert "tracking-server-execution-image" not in {resource.name for resource in stack.resources}
 
 
+def test_ready_image_of_the_stacks_own_repository_keeps_it(docker: FakeDocker) -> None:
+    ready = f"{REGISTRY}/{REPOSITORY}@{FOUND}"
+    stack = declare({**CONFIG, "image": ready}, cloud=PaperCloud({REPOSITORY: {"": FOUND}}))
+    assert stack.one("aws:ecr/repository:Repository").inputs["name"] == REPOSITORY
+    assert stack.of_type(IMAGE) == []
+    assert images(stack) == {ready}
+    assert (pulled_from(stack), docker.calls) == ([ARN], [])
+
+
 @pytest.mark.parametrize("dry_run", [False, True], ids=["up", "preview"])
 def test_no_docker_ends_the_program_before_anything_is_made(docker: FakeDocker, *, dry_run: bool) -> None:
     docker.answers("echo 'Cannot connect to the Docker daemon.' >&2; exit 1")

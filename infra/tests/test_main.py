@@ -50,7 +50,7 @@ def test_preview_declares_what_up_makes(stack: Deployment, previewed: Deployment
 
 
 def test_outputs_hold_nothing_secret(stack: Deployment) -> None:
-    assert set(stack.outputs) == {"trackingUri", "region", "artifactBucket", "teams"}
+    assert set(stack.outputs) == {"trackingUri", "region", "artifactBucket", "image", "teams"}
     assert not any(isinstance(value, Secret) for value in stack.outputs.values())
     assert stack.outputs["region"] == "eu-west-1"
 

@@ -60,10 +60,10 @@ def read_lifecycle_policy(account: Account, identity: str) -> dict[str, Any]:
 
 
 def repositories(account: Account, inputs: Inputs) -> dict[str, Any]:  # noqa: ARG001 - it takes none
-    """List the repositories of the account."""
+    """List the repositories of the account; of none the provider says nothing at all."""
     pages = account.client("ecr").get_paginator("describe_repositories").paginate()
     names = [repository["repositoryName"] for page in pages for repository in page["repositories"]]
-    return {"id": account.region, "names": names}
+    return {"id": account.region, **({"names": names} if names else {})}
 
 
 def images(account: Account, inputs: Inputs) -> dict[str, Any]:
