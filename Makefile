@@ -43,8 +43,9 @@ pin-base: setup ## write the digest of the image's base into server/Dockerfile, 
 	@.venv/bin/python scripts/pin_base.py
 
 rds-authorities: ## renew the certificate authorities of RDS that the image brings
-	@curl --fail --silent --show-error --output server/rds-global-bundle.pem \
+	@curl --fail --silent --show-error --output server/rds-global-bundle.pem.partial \
 		https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
+	@mv server/rds-global-bundle.pem.partial server/rds-global-bundle.pem
 
 sbom: setup ## list what a built image holds, in sbom.json (IMAGE=name)
 	@test -n "$(IMAGE)" || { echo "sbom: received no image: make sbom IMAGE=<one that docker images lists>" >&2; exit 2; }

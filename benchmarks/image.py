@@ -62,11 +62,10 @@ def _compare(engine: docker.DockerClient) -> None:
     print(f"building both on {base}; the other is pip install {packages}", flush=True)
     plain = PLAIN.format(base=base, packages=packages).encode()
     build = partial(engine.images.build, rm=True, forcerm=True)
-    images = {
-        "plain": build(fileobj=BytesIO(plain), tag=f"{NAME}:plain")[0],
-        "ours": build(path=str(SERVER), buildargs={"BASE": base}, tag=f"{NAME}:ours")[0],
-    }
+    images: dict[str, Any] = {}
     try:
+        images["plain"], _ = build(fileobj=BytesIO(plain), tag=f"{NAME}:plain")
+        images["ours"], _ = build(path=str(SERVER), buildargs={"BASE": base}, tag=f"{NAME}:ours")
         _measure(engine, images)
     finally:
         for name in images:
@@ -78,6 +77,7 @@ def _measure(engine: docker.DockerClient, images: dict[str, Any]) -> None:
     memory: dict[str, list[float]] = {name: [] for name in images}
     # The first pair only warms the page cache.
     for pair in range(PAIRS + 1):
+        print(f"pair {pair} of {PAIRS}" if pair else "warming up", flush=True)
         for name in sorted(images, reverse=bool(pair % 2)):
             started, held = _start(engine, images[name])
             if pair:
@@ -97,10 +97,9 @@ def _start(engine: docker.DockerClient, image: Any) -> tuple[float, float]:
     """Return the seconds until the server answers, and the megabytes it holds then."""
     begun = time.monotonic()
     ports: Any = {"5000/tcp": ("127.0.0.1", None)}
-    container: Any = engine.containers.run(
-        image.id, COMMAND, environment=ENVIRONMENT, detach=True, ports=ports
-    )
+    container: Any = engine.containers.create(image.id, COMMAND, environment=ENVIRONMENT, ports=ports)
     try:
+        container.start()
         container.reload()
         port = container.ports["5000/tcp"][0]["HostPort"]
         _wait(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close(), container)

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import docker
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
@@ -23,13 +23,22 @@ MADE, FAILED, BAD_INPUT = 0, 1, 2
 DPKG_STATUS = "var/lib/dpkg/status"
 DEBIAN_RELEASE = ("usr/lib/os-release", "etc/os-release")
 PYTHON_METADATA = re.compile(r"(.+\.dist-info)/METADATA")
-# PEP 770: what a wheel's makers say they packed into it, such as libpq and OpenSSL.
+# PEP 770: what a wheel's makers say they packed into it, such as krb5.
 WHEEL_SBOM = re.compile(r"(.+\.dist-info)/sboms/.+\.json")
+# What they packed into it, said or not, such as libpq and OpenSSL: auditwheel's folder, beside the package.
+WHEEL_LIBRARY = re.compile(r"(?P<beside>.+/)(?P<package>[^/]+)\.libs/(?P<file>[^/]+\.so[^/]*)")
 # Where the images named python:… put the interpreter that they compile: dpkg knows nothing of it.
 COMPILED_PYTHON = re.compile(r"usr/local/bin/python3\.\d+")
 WANTED = re.compile(
     "|".join(
-        [DPKG_STATUS, *DEBIAN_RELEASE, PYTHON_METADATA.pattern, WHEEL_SBOM.pattern, COMPILED_PYTHON.pattern]
+        [
+            DPKG_STATUS,
+            *DEBIAN_RELEASE,
+            PYTHON_METADATA.pattern,
+            WHEEL_SBOM.pattern,
+            WHEEL_LIBRARY.pattern,
+            COMPILED_PYTHON.pattern,
+        ]
     )
 )
 LONGEST_LICENCE = 100  # some packages put the whole text into the field
@@ -54,12 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             Path(options.output).write_text(f"{text}\n", encoding="utf-8")
             print(f"sbom: {options.output} lists {len(bom['components'])} packages of {options.image}")
-    except ImageNotFound:
-        return _fail(f"received {options.image!r}, allowed is an image that Docker has here", BAD_INPUT)
+    except APIError as error:
+        if error.is_client_error():  # no such image, or no name of one
+            return _fail(f"received {options.image!r}, allowed is what docker images lists", BAD_INPUT)
+        return _fail(str(error), FAILED)
+    except DockerException as error:
+        return _fail(f"Docker does not answer: {error}", FAILED)
     except ValueError as error:
         return _fail(f"{options.image}: {error}", BAD_INPUT)
-    except (DockerException, OSError) as error:
-        return _fail(str(error), FAILED)
+    except OSError as error:
+        return _fail(f"{options.output}: {error.strerror}", BAD_INPUT)
     return MADE
 
 
@@ -103,7 +116,8 @@ def _wanted(pieces: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=cast("IO[bytes]", _Stream(pieces)), mode="r|") as archive:
         for entry in archive:
             if entry.isfile() and WANTED.fullmatch(entry.name) and (content := archive.extractfile(entry)):
-                yield entry.name, b"" if COMPILED_PYTHON.fullmatch(entry.name) else content.read()
+                named_only = COMPILED_PYTHON.fullmatch(entry.name) or WHEEL_LIBRARY.fullmatch(entry.name)
+                yield entry.name, b"" if named_only else content.read()
 
 
 def bill(name: str, image: Mapping[str, Any], files: Files) -> Component:
@@ -155,7 +169,7 @@ def python_packages(files: Files) -> Iterator[Component]:
         if match := PYTHON_METADATA.fullmatch(path):
             metadata = email.parser.BytesParser().parsebytes(content, headersonly=True)
             purl = PackageURL("pypi", None, canonicalize_name(metadata["Name"]), metadata["Version"])
-            brought = [*_brought(purl, match[1], files)]
+            brought = [*_brought(purl, match[1], files), *_libraries(purl, match[1], files)]
             yield _component(metadata["Name"], purl, licenses=_licences(metadata), components=brought)
 
 
@@ -183,6 +197,16 @@ def _brought(owner: PackageURL, folder: str, files: Files) -> Iterator[Component
             yield _component(name, purl, **{"bom-ref": f"{owner}#{purl}"})
 
 
+def _libraries(owner: PackageURL, folder: str, files: Files) -> Iterator[Component]:
+    """Yield the shared libraries inside a wheel; nobody says their versions, so no audit knows them."""
+    for path in sorted(files):
+        if (match := WHEEL_LIBRARY.fullmatch(path)) and (
+            match["beside"] == f"{folder.rpartition('/')[0]}/"
+            and canonicalize_name(match["package"]) == owner.name
+        ):
+            yield {"type": "file", "bom-ref": f"{owner}#{match['file']}", "name": match["file"]}
+
+
 def debian_packages(files: Files) -> Iterator[Component]:
     """Yield a component for each package that dpkg has installed; none in an image without dpkg."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _text(files, *DEBIAN_RELEASE), re.MULTILINE))
@@ -191,6 +215,8 @@ def debian_packages(files: Files) -> Iterator[Component]:
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
         if fields.get("Status") == "install ok installed":
             qualifiers = {"arch": fields["Architecture"], "distro": distribution}
+            if source := fields.get("Source"):  # by which Debian's security tracker goes
+                qualifiers["upstream"] = source.partition(" ")[0]
             name = fields["Package"]
             yield _component(name, PackageURL("deb", release.get("ID"), name, fields["Version"], qualifiers))
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import sbom
-from server.tests.image import SERVER, built, run
+from server.tests.image import SERVER, asked, built, run
 
 METADATA = b"Metadata-Version: 2.4\nName: A.b\nVersion: 1.0\n"
 IMAGE: dict[str, Any] = {
@@ -28,7 +27,7 @@ print(json.dumps(sorted((one.metadata["Name"], one.version) for one in metadata.
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    with closing(docker.from_env()) as client:
+    with asked() as client:
         yield client
 
 
@@ -65,6 +64,17 @@ def test_it_lists_what_is_installed_and_nothing_else(
     assert packages(listed, "pypi") == python
     assert len(debian) > 50
     assert packages(listed, "deb") == sorted(debian)
+
+
+@pytest.mark.container
+def test_it_lists_the_libraries_inside_wheels(
+    engine: docker.DockerClient, image: Any, listed: dict[str, Any]
+) -> None:
+    found = run(engine, image, "find", "/opt/venv", "-path", "*.libs/*.so*", "-printf", "%f\\n")
+    inside = {one["name"] for part in listed["components"] for one in part.get("components", [])}
+    files = set(found.split())
+    assert any(name.startswith("libpq-") for name in files)
+    assert files <= inside
 
 
 @pytest.mark.container

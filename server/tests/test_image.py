@@ -11,7 +11,6 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import docker
 import pytest
 from docker.errors import ContainerError
 
-from server.tests.image import BUILD_ARGUMENTS, NAME, SERVER, built
+from server.tests.image import BUILD_ARGUMENTS, LABELS, NAME, SERVER, asked, built
 from server.tests.image import run as run_image
 from server.tests.test_dockerfile import ENVIRONMENT, given, pairs
 
@@ -54,7 +53,7 @@ print(json.dumps(failed))
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    with closing(docker.from_env()) as client:
+    with asked() as client:
         yield client
 
 
@@ -176,12 +175,19 @@ def test_a_wrong_environment_is_told_as_the_server_tells_it(run: Callable[..., s
     assert "Traceback" not in said
 
 
+def test_no_start_compiles_what_the_read_only_root_cannot_keep(run: Callable[..., str]) -> None:
+    said = run("sh", "-c", "python -v -m tracking_server.health 2>&1; true", read_only=True)
+    loaded = [line for line in said.splitlines() if "code object from" in line]
+    assert loaded
+    assert [line for line in loaded if not line.endswith(".pyc'")] == []
+
+
 def test_only_tmp_is_writable_on_a_fresh_volume_too(
     engine: docker.DockerClient, run: Callable[..., str]
 ) -> None:
     writable = "find / -xdev -writable -not -path '/proc/*' -not -path '/dev/*'"
     script = f"touch /tmp/it && stat -c '%a %U' /tmp; {writable}"
-    volume = engine.volumes.create()
+    volume = engine.volumes.create(labels=LABELS)
     try:
         mounted = {volume.name: {"bind": "/tmp"}}  # noqa: S108
         said = run("sh", "-c", f"({script}) 2>/dev/null; true", volumes=mounted, read_only=True)

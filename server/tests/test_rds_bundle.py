@@ -1,4 +1,4 @@
-"""The authorities that vouch for a database of RDS; the file's head says how it is renewed."""
+"""The authorities that vouch for a database of RDS; `make rds-authorities` renews them."""
 
 import re
 from collections import defaultdict
