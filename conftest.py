@@ -1,6 +1,7 @@
 """Leaves out the tests that need Docker where it does not answer, and says so; with REQUIRE_DOCKER never."""
 
 import os
+import sys
 
 import pytest
 
@@ -10,6 +11,7 @@ REQUIRED = "REQUIRE_DOCKER"
 LEFT_OUT = pytest.StashKey[tuple[int, str]]()
 
 
+@pytest.hookimpl(trylast=True)  # after -k and -m have selected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the container tier when it cannot run here."""
     tier = [item for item in items if item.get_closest_marker("container")]
@@ -26,5 +28,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     number, reason = config.stash.get(LEFT_OUT, (0, ""))
     if number:
         terminalreporter.section("not run", yellow=True)
-        terminalreporter.line(f"{number} tests of the container tier: Docker does not answer ({reason})")
-        terminalreporter.line("They run with:  .ci/with-docker make test K=container")
+        terminalreporter.line(f"{number} tests of the container tier. {reason}")
+        if sys.platform == "linux":
+            terminalreporter.line("On Debian they run with:  .ci/with-docker make test K=container")

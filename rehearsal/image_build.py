@@ -13,6 +13,7 @@ from rehearsal.emulator import ACCOUNT_ID, REGION, Emulator
 
 REGISTRY = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
 SHOWN_LINES = 20  # of a failed build
+NO_REGISTRY = "(where no image registry is reached, .ci/with-docker makes a base, and BASE_IMAGE names it)"
 
 
 class ImageBuildError(RuntimeError):
@@ -78,4 +79,4 @@ def _follow(progress: Iterable[dict[str, Any]]) -> None:
     for message in progress:
         said.append(str(message.get("stream", "")).rstrip())
         if "error" in message:
-            raise ImageBuildError("\n".join([*filter(None, said), str(message["error"])]))
+            raise ImageBuildError("\n".join([*filter(None, said), str(message["error"]), NO_REGISTRY]))

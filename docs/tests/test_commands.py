@@ -31,6 +31,7 @@ PULUMI = (
     r"stack init \S+",
     r"stack --show-ids",
     r"stack output --json",
+    r"stack output image",
     r"state unprotect --all",
     r"config set \S+ \S+",
     r"preview",

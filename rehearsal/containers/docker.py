@@ -57,7 +57,7 @@ class Docker:
         except BlockingIOError:
             self._held.close()
             raise DockerBusyError(
-                "containers of this checkout are already running for another test"
+                "containers of this checkout already run for another test: wait for it to end"
             ) from None
         except BaseException:
             self._held.close()

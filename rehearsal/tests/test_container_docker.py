@@ -107,7 +107,7 @@ def test_images_go_when_their_emulator_is_gone(
 
 
 def test_a_checkout_is_held_once(docker: Docker) -> None:
-    with pytest.raises(DockerBusyError, match="already running"), Docker():
+    with pytest.raises(DockerBusyError, match="already run for another test"), Docker():
         pass
 
 

@@ -16,6 +16,7 @@ import requests
 
 from rehearsal.__main__ import FOREIGN_PREFIXES
 from rehearsal.containers.container import Container
+from rehearsal.containers.docker import PIDS
 from rehearsal.processes import wait_until
 from rehearsal.stack import TEAM, RehearsedStack
 from rehearsal.task import TaskError
@@ -82,6 +83,7 @@ def test_what_runs_is_what_was_registered(
         assert host["CapDrop"] == ["ALL"]
         assert not host["CapAdd"]
         assert host["SecurityOpt"] == ["no-new-privileges"]
+        assert host["PidsLimit"] == PIDS
         assert not host["Privileged"]
         assert host["Memory"] == host["MemorySwap"] == memory
         mounted = [mount for mount in told["Mounts"] if mount["RW"]]

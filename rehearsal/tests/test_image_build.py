@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import tarfile
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from rehearsal.engine import deploy
 from rehearsal.image_build import ImageBuildError, build_and_push, registry_reference
 from rehearsal.project import Project
 from rehearsal.tests.conftest import ROOT
+from server.tests.image import NAME
 
 pytestmark = pytest.mark.container
 
@@ -73,7 +73,7 @@ def context(tmp_path: Path) -> Path:
 
 def in_image(engine: DockerClient, context: Path) -> dict[str, tuple[bool, bytes]]:
     """Return what a `COPY .` puts into an image by Docker's own reading of .dockerignore: name to content."""
-    name = f"mlflow-tracking-test:{uuid.uuid4().hex}"
+    name = f"{NAME}:sent"  # a killed run's is overwritten
     # Not by the SDK: its reading of .dockerignore is the one on trial.
     build = ["docker", "build", "--quiet", "--tag", name, "--file", "-", context]
     subprocess.run(build, input=ONLY_COPY, text=True, check=True, capture_output=True)
