@@ -1,7 +1,9 @@
 """The audit, against a stand-in for PyPI that is reached as the real one is, through a proxy."""
 
+import inspect
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pip_audit._service import pypi
 
 import audit
 from bad_input import BadInputError
@@ -31,6 +34,8 @@ VULNERABILITY = {
     "id": "PYSEC-2026-1", "aliases": [], "fixed_in": ["9.0"], "summary": "it\nleaks", "details": "",
     "withdrawn": None, "published": None,
 }  # fmt: skip
+# Whom pip-audit asks, as it says itself.
+HOST = re.findall(r"https://([^/]+)/pypi/", inspect.getsource(pypi))[0]
 Answers = dict[str, Any]
 
 
@@ -44,7 +49,7 @@ def answers() -> Answers:
 def run(answers: Answers, tmp_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
     """Return a function that audits locks as `make audit` does."""
     authority = CertificateAuthority(tmp_path)
-    certificate = authority.issue("pypi", "pypi.org")
+    certificate = authority.issue("pypi", HOST)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.chain, certificate.key)
 
@@ -57,7 +62,7 @@ def run(answers: Answers, tmp_path: Path) -> Iterator[Callable[..., tuple[int, s
             self.handle_one_request()
 
         def do_GET(self) -> None:
-            assert self.headers["Host"] == "pypi.org"
+            assert self.headers["Host"] == HOST
             vulnerabilities = answers.get(self.path.removeprefix("/pypi/").removesuffix("/json"))
             body = json.dumps({"vulnerabilities": vulnerabilities}).encode()
             self.send_response(404 if vulnerabilities is None else 200)
