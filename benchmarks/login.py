@@ -107,8 +107,7 @@ def _compare(clients: dict[str, Client]) -> None:
         # The first pair only warms up.
         for pair in range(PAIRS + 1):
             print(f"{what}: pair {pair} of {PAIRS}" if pair else f"{what}: warming up", flush=True)
-            for name in reversed(SERVERS) if pair % 2 else SERVERS:
-                measured = _median(clients[name], request)
+            for name, measured in _medians(clients, request).items():
                 if pair:
                     seconds[name].append(measured)
         without, login = (statistics.median(seconds[name]) for name in SERVERS)
@@ -120,13 +119,15 @@ def _compare(clients: dict[str, Client]) -> None:
             print(f"  {name}: {' '.join(f'{value * 1e3:.2f}' for value in sorted(values))}")
 
 
-def _median(client: Client, request: tuple[str, str, Any]) -> float:
-    times = []
-    for _ in range(REQUESTS):
-        begun = time.perf_counter()
-        client.ask(*request)
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+def _medians(clients: dict[str, Client], request: tuple[str, str, Any]) -> dict[str, float]:
+    """Ask both in turns, request by request, so that what else the machine does slows both."""
+    times: dict[str, list[float]] = {name: [] for name in clients}
+    for turn in range(REQUESTS):
+        for name in sorted(clients, reverse=bool(turn % 2)):
+            begun = time.perf_counter()
+            clients[name].ask(*request)
+            times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 if __name__ == "__main__":
