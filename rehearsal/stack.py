@@ -39,8 +39,13 @@ from rehearsal.unrehearsed import STAND_INS, UnrehearsedError
 STACK = "rehearsal"
 DOMAIN = "localhost"
 TEAM, OTHER_TEAM = "vision", "speech"
-# Ada joins the vision team in the rehearsal, Grace is the speech team's.
-PERSON, OTHER_PERSON = "ada", "grace"
+# Ada joins the vision team in the rehearsal, Ben reads what it does; Grace is the speech team's.
+PERSON, READER, OTHER_PERSON = "ada", "ben", "grace"
+PLATFORM_ENGINEER = "hedy"
+# Roles that the stack did not make: the vision team names the job's as a member, nobody the stranger's.
+JOB, STRANGER = "nightly-training", "stranger"
+# Data of the vision team's, to read and to write too.
+PHOTOS, FEATURES = "rehearsal-photos", "rehearsal-features"
 # Names the image's base where no registry is reached.
 BASE_IMAGE = "BASE_IMAGE"
 
@@ -49,8 +54,10 @@ class RehearsedStack:
     """Everything of one rehearsal.
 
     Attributes:
+        config: the stack's, as in `Pulumi.<stack>.yaml`.
         deployment: what `up` made.
         tracking_uri: where clients and browsers reach the tracking server.
+        prerequisites: the account as it was before the stack, and its people.
         laptop: the team member's, None before the account exists.
         image: the pushed image, where Docker finds it; empty without a Docker.
         task: the first of the service, None before it has started.
@@ -58,6 +65,7 @@ class RehearsedStack:
     """
 
     emulator: Emulator
+    prerequisites: Prerequisites
     postgres: Postgres
     front: LoadBalancer
     _authority: CertificateAuthority
@@ -76,6 +84,7 @@ class RehearsedStack:
         self._work = work
         self._docker = docker
         self._stack = ExitStack()
+        self.config: dict[str, Any] = {}
         self.deployment: Deployment | None = None
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
@@ -95,11 +104,11 @@ class RehearsedStack:
         with step("AWS emulator with IAM enforced"):
             self._authority = CertificateAuthority(self._work)
             self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self._logs))
-            prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
-            self.laptop = Laptop(prerequisites.environment, self._work, say)
-            config = self._config(prerequisites, database_port=listener.getsockname()[1])
+            self.prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
+            self.laptop = Laptop(self.prerequisites.environment, self._work, say)
+            self.config = self._config(database_port=listener.getsockname()[1])
             say(self.emulator.url)
-        self.deployment = self._deploy(config)
+        self.deployment = self._deploy(self.config)
         if self._docker is not None:
             with step("pull of the pushed image"):
                 self.image = self._pull(self._docker)
@@ -138,14 +147,29 @@ class RehearsedStack:
         with self._steps.step(f"smoke tests as team {TEAM}"):
             self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
 
-    def _config(self, prerequisites: Prerequisites, *, database_port: int) -> dict[str, Any]:
-        people = {name: prerequisites.add_person(name) for name in (PERSON, OTHER_PERSON)}
+    def _config(self, *, database_port: int) -> dict[str, Any]:
+        account = self.prerequisites
+        people = {
+            name: account.add_person(name) for name in (PERSON, READER, OTHER_PERSON, PLATFORM_ENGINEER)
+        }
+        # On AWS a job's own service takes its role; here the person who wrote the job does.
+        job, _ = (account.add_role(name, path="/jobs/", trusts=people[PERSON]) for name in (JOB, STRANGER))
+        photos, features = account.add_bucket(PHOTOS), account.add_bucket(FEATURES)
         return {
             "aws:region": REGION,
             **self._image_settings(),
-            "teams": {TEAM: {"writers": [people[PERSON]]}, OTHER_TEAM: {"writers": [people[OTHER_PERSON]]}},
+            "teams": {
+                TEAM: {
+                    "writers": [people[PERSON]],
+                    "readers": [people[READER]],
+                    "members": [job],
+                    "dataBuckets": {photos: "read", features: "read-write"},
+                },
+                OTHER_TEAM: {"writers": [people[OTHER_PERSON]]},
+            },
+            "admins": [people[PLATFORM_ENGINEER]],
             "domain": DOMAIN,
-            "hostedZoneId": prerequisites.hosted_zone_id,
+            "hostedZoneId": account.hosted_zone_id,
             "egress": "public-ip",
             "disposable": True,
             "databasePort": database_port,
