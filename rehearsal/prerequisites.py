@@ -23,12 +23,14 @@ class Prerequisites:
         hosted_zone_id: the zone in which the stack makes its certificate and its record.
         environment: what a laptop of this account has: its AWS files, and where the emulator is.
         keys: of each person, as boto3 takes them.
+        roles: ARN of each role that was added.
     """
 
     def __init__(self, emulator: Emulator, folder: Path, *, domain: str) -> None:
         self._emulator = emulator
         self._iam = emulator.client("iam")
         self.keys: dict[str, dict[str, str]] = {}
+        self.roles: dict[str, str] = {}
         zone = emulator.client("route53").create_hosted_zone(Name=domain, CallerReference=domain)
         self.hosted_zone_id = str(zone["HostedZone"]["Id"]).removeprefix("/hostedzone/")
         self._credentials = folder / "credentials"
@@ -61,19 +63,18 @@ class Prerequisites:
             profiles.write(file)
         return arn
 
-    def add_role(self, name: str, *, path: str, trusts: str) -> str:
-        """Create a role that no stack made and that may do nothing by itself; return its ARN."""
+    def add_role(self, name: str, *, path: str, trusts: str) -> None:
+        """Create a role that no stack made and that may do nothing by itself."""
         trust = {"Effect": "Allow", "Principal": {"AWS": trusts}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         role = self._iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
-        return str(role["Role"]["Arn"])
+        self.roles[name] = str(role["Role"]["Arn"])
 
-    def add_bucket(self, name: str) -> str:
-        """Create a bucket that no stack made, with an object in it; return its name."""
+    def add_bucket(self, name: str) -> None:
+        """Create a bucket that no stack made, with an object in it."""
         s3 = self._emulator.client("s3")
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket=name, Key=DATA_KEY, Body=DATA)
-        return name
 
     def take(self, person: str, role_arn: str, session: str = "rehearsal") -> dict[str, Any]:
         """Assume a role as a person does; return the session's keys as boto3 takes them."""

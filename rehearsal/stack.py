@@ -10,8 +10,8 @@ from socket import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from rehearsal import teams
 from rehearsal.aws.cloud import EmulatedAws
-from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.containers.docker import Docker
 from rehearsal.containers.postgres import PostgresContainer
@@ -32,20 +32,14 @@ from rehearsal.processes import free_port, listening_socket
 from rehearsal.project import Project
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
+from rehearsal.report import not_compared
 from rehearsal.steps import Steps
 from rehearsal.task import Runtime, Task
+from rehearsal.teams import OTHER_TEAM, PERSON, TEAM
 from rehearsal.unrehearsed import STAND_INS, UnrehearsedError
 
 STACK = "rehearsal"
 DOMAIN = "localhost"
-TEAM, OTHER_TEAM = "vision", "speech"
-# Ada joins the vision team in the rehearsal, Ben reads what it does; Grace is the speech team's.
-PERSON, READER, OTHER_PERSON = "ada", "ben", "grace"
-PLATFORM_ENGINEER = "hedy"
-# Roles that the stack did not make: the vision team names the job's as a member, nobody the stranger's.
-JOB, STRANGER = "nightly-training", "stranger"
-# Data of the vision team's, to read and to write too.
-PHOTOS, FEATURES = "rehearsal-photos", "rehearsal-features"
 # Names the image's base where no registry is reached.
 BASE_IMAGE = "BASE_IMAGE"
 
@@ -131,6 +125,10 @@ class RehearsedStack:
                 ca_bundle=self._authority.bundle,
             )
 
+    def open_ui(self) -> str:
+        """Start what shows the UI to a browser as the team's member, and return the address to open."""
+        return self._stack.enter_context(self._member().ui(self._logs))
+
     def watch(self) -> None:
         """Wait until the task ends.
 
@@ -142,34 +140,21 @@ class RehearsedStack:
 
     def run_smoke_tests(self) -> None:
         """Run the smoke tests as the team that joined."""
+        with self._steps.step(f"smoke tests as team {TEAM}"):
+            self._member().run_smoke_tests(other_team=OTHER_TEAM)
+
+    def _member(self) -> Laptop:
         if self.laptop is None:
             raise RuntimeError("the rehearsal was not started")
-        with self._steps.step(f"smoke tests as team {TEAM}"):
-            self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
+        return self.laptop
 
     def _config(self, *, database_port: int) -> dict[str, Any]:
-        account = self.prerequisites
-        people = {
-            name: account.add_person(name) for name in (PERSON, READER, OTHER_PERSON, PLATFORM_ENGINEER)
-        }
-        # On AWS a job's own service takes its role; here the person who wrote the job does.
-        job, _ = (account.add_role(name, path="/jobs/", trusts=people[PERSON]) for name in (JOB, STRANGER))
-        photos, features = account.add_bucket(PHOTOS), account.add_bucket(FEATURES)
         return {
             "aws:region": REGION,
             **self._image_settings(),
-            "teams": {
-                TEAM: {
-                    "writers": [people[PERSON]],
-                    "readers": [people[READER]],
-                    "members": [job],
-                    "dataBuckets": {photos: "read", features: "read-write"},
-                },
-                OTHER_TEAM: {"writers": [people[OTHER_PERSON]]},
-            },
-            "admins": [people[PLATFORM_ENGINEER]],
+            **teams.settings(self.prerequisites),
             "domain": DOMAIN,
-            "hostedZoneId": account.hosted_zone_id,
+            "hostedZoneId": self.prerequisites.hosted_zone_id,
             "egress": "public-ip",
             "disposable": True,
             "databasePort": database_port,
@@ -191,7 +176,7 @@ class RehearsedStack:
             deployment = deploy(project, STACK, config, cloud=cloud, log=self._steps.say)
         with self._steps.step("declared against created"):
             check(preview, deployment, cloud)
-        self.not_rehearsed += _not_compared(cloud.compare(deployment)[1])
+        self.not_rehearsed += not_compared(cloud.compare(deployment)[1])
         return deployment
 
     def _made(self, kind: str) -> dict[str, Any]:
@@ -311,11 +296,3 @@ class RehearsedStack:
         """Count what was made, by type token."""
         made = self.deployment.resources if self.deployment else []
         return dict(sorted(Counter(resource.type for resource in made if resource.custom).items()))
-
-
-def _not_compared(met: set[tuple[str, str]]) -> list[str]:
-    """Name the declared properties that were excepted from the comparison, a line for each reason."""
-    names: dict[str, list[str]] = {}
-    for kind, declared in sorted(met):
-        names.setdefault(EXCEPTIONS[kind, declared], []).append(f"{kind.rsplit(':', 1)[1]}.{declared}")
-    return [f"not compared with what was created: {', '.join(names[why])}: {why}" for why in names]

@@ -1,5 +1,5 @@
-# ruff: noqa: INP001 - run as a file, in the emulator's own environment
 """The emulator, with what its IAM lacks: it does not know which parameters GetParametersByPath asks for."""
+# ruff: noqa: INP001 - run as a file, in the emulator's own environment
 
 import json
 from typing import Any
