@@ -35,7 +35,7 @@ class Team:
                 path if path.startswith("/") else f"/api/2.0/mlflow/{path}",
                 method=method,
                 json=body,
-                query_string=query,
+                query_string=query or None,
                 headers={"X-MLFLOW-WORKSPACE": self.workspace},
             )
         finally:
