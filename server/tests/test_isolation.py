@@ -186,7 +186,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("POST", V3 + "traces/calculate-filter-correlation", {"experiment_ids": ["<experiment>"], **FILTERS}),
     ("POST", V3 + "traces/metrics", {"experiment_ids": ["<experiment>"], **COUNT}),
     ("POST", "traces/link-to-run", {"trace_ids": ["{trace}"], "run_id": "<run>"}),
-    ("POST", "traces/link-to-run", {"trace_ids": ["<trace>"], "run_id": "{run}"}),
+    ("POST", "traces/link-to-run", {"trace_ids": ["<trace>"], "run_id": "{sink}"}),
     (
         "POST",
         "traces/link-prompts",
