@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check lock pin-base rds-authorities sbom audit bench-image deploy destroy
+.PHONY: help setup rehearse up test check lock pin-base rds-authorities sbom audit bench-image bench-login deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ audit: setup ## ask PyPI for known vulnerabilities of every locked package
 
 bench-image: setup ## measure size and start of the image against one of plain pip install (BASE_IMAGE=name)
 	@.venv/bin/python -m benchmarks.image
+
+bench-login: setup ## measure what the login adds to a request, against MLflow alone
+	@.venv/bin/python -m benchmarks.login
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

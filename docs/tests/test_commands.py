@@ -33,7 +33,7 @@ PULUMI = (
     r"stack output --json",
     r"stack output image",
     r"state unprotect --all",
-    r"config set \S+ \S+",
+    r"config set (--path )?\S+ \S+",
     r"preview",
     r"up",
     r"destroy",

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rehearsal.postgres import DATABASE, MASTER, Postgres
 from rehearsal.processes import Process, free_port
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
+from server.tests.tokens import presigned
 
 BUCKET = "mlflow-tracking-test"
 RESOURCE_ID = "db-TEST"
@@ -29,6 +30,16 @@ PREPARE = ("-m", "tracking_server.prepare")
 PREPARE_SECONDS = 90
 TRUST = [
     {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"},
+]
+ACCESS_LIST = "/mlflow-tracking/test/access"
+SERVER_ID = "mlflow.example.com"
+TEAMS = ("speech", "vision")
+ASSUMED_BY_ANYBODY = [
+    {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"},
+        "Action": "sts:AssumeRole",
+    },
 ]
 RIGHTS = [
     {
@@ -41,6 +52,11 @@ RIGHTS = [
         "Effect": "Allow",
         "Action": "rds-db:connect",
         "Resource": f"arn:aws:rds-db:{REGION}:{ACCOUNT_ID}:dbuser:{RESOURCE_ID}/mlflow",
+    },
+    {
+        "Effect": "Allow",
+        "Action": "ssm:GetParametersByPath",
+        "Resource": "*",  # the emulator knows no other of this action
     },
 ]
 
@@ -79,6 +95,8 @@ class World:
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": str(self.emulator.ca_bundle),
             "ARTIFACT_ROOT": f"s3://{BUCKET}",
+            "ACCESS_LIST": ACCESS_LIST,
+            "SERVER_ID": SERVER_ID,
             "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com,mlflow.example.com:*",
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
             "MLFLOW_HOST": "127.0.0.1",
@@ -89,13 +107,12 @@ class World:
 
     def preparation(self, database: str = DATABASE, **changes: str) -> dict[str, str]:
         """Return what the container that prepares the database sees."""
-        of_the_server = ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS")
+        of_the_server = ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "SERVER_ID")
         return {
             name: value
             for name, value in self.environment(
                 database,
                 **{
-                    "WORKSPACES": "vision,speech",
                     "DATABASE_MASTER_USERNAME": MASTER,
                     "DATABASE_MASTER_PASSWORD": MASTER_PASSWORD,
                 }
@@ -122,6 +139,36 @@ class World:
         said = process.log.read_text()
         assert MASTER_PASSWORD not in said
         return code, said
+
+    def list_team(self, team: str, path: str = ACCESS_LIST, **more: object) -> None:
+        """Write a team into the access list as the stack does, with a writer's and a reader's role."""
+        roles = {
+            f"{level}s": [f"arn:aws:iam::{ACCOUNT_ID}:role/{team}-{level}"] for level in ("writer", "reader")
+        }
+        self.emulator.client("ssm").put_parameter(
+            Name=f"{path}/teams/{team}", Value=json.dumps(roles | more), Type="String", Overwrite=True
+        )
+
+    def token(self, role: str, server_id: str = SERVER_ID, seconds: int = 900) -> str:
+        """Assume a role, made if need be, and return its login for the server."""
+        iam = self.emulator.client("iam")
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(
+                RoleName=role,
+                AssumeRolePolicyDocument=json.dumps(
+                    {"Version": "2012-10-17", "Statement": ASSUMED_BY_ANYBODY}
+                ),
+            )
+        keys = self.emulator.client("sts").assume_role(
+            RoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/{role}", RoleSessionName="ada"
+        )["Credentials"]
+        client = self.emulator.client(
+            "sts",
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+        )
+        return presigned(client, server_id, seconds)
 
     def stranger(self) -> dict[str, str]:
         """Return credentials of somebody in the account without any right."""
@@ -181,7 +228,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             authorize=lambda _key, user: role.may_connect(RESOURCE_ID, user),
         )
         stack.enter_context(DatabaseFront(login, authority.issue("database", "localhost")))
-        yield World(folder, emulator, role, postgres, login)
+        world = World(folder, emulator, role, postgres, login)
+        for team in TEAMS:
+            world.list_team(team)
+        yield world
 
 
 @pytest.fixture(scope="session")

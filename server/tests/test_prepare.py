@@ -39,7 +39,10 @@ def test_an_empty_database_gets_user_tables_and_workspaces_each_said_in_a_line(
 
 def test_a_second_time_only_adds_teams_and_keeps_those_that_left(world: World, prepared: str) -> None:
     database = world.create_database("second_time", template="mlflow")
-    code, said = world.prepare(world.preparation(database, WORKSPACES="vision,robots"))
+    path = "/mlflow-tracking/changed/access"
+    for team in ("vision", "robots"):
+        world.list_team(team, path)
+    code, said = world.prepare(world.preparation(database, ACCESS_LIST=path))
     assert code == 0, said
     assert [line for line in said.splitlines() if "creat" in line.lower() and line.startswith("prepare")] == [
         "prepare: created the workspace robots"
@@ -85,7 +88,9 @@ def reason_not_blocked(world: World, database: str) -> str | None:
 def test_a_database_at_another_revision_is_refused_and_left_alone(world: World, prepared: str) -> None:
     database = world.create_database("ahead", template="mlflow")
     world.rows(database, "UPDATE alembic_version SET version_num = %s", UNKNOWN)
-    code, said = world.prepare(world.preparation(database, WORKSPACES="vision,latecomer"))
+    path = "/mlflow-tracking/late/access"
+    world.list_team("latecomer", path)
+    code, said = world.prepare(world.preparation(database, ACCESS_LIST=path))
     assert code == 3
     assert said.splitlines()[-1].startswith(f"prepare: the database's tables are at revision {UNKNOWN}, ")
     assert world.rows(database, "SELECT version_num FROM alembic_version") == [(UNKNOWN,)]
@@ -160,6 +165,6 @@ def test_the_deadline_comes_before_that_of_fargate() -> None:
 
 
 def test_wrong_settings_end_with_code_2_before_anything_is_touched(world: World) -> None:
-    code, said = world.prepare(world.preparation(PGSSLMODE="require", WORKSPACES="default"))
+    code, said = world.prepare(world.preparation(PGSSLMODE="require", ACCESS_LIST="access"))
     assert code == 2
-    assert [line.partition(":")[0] for line in said.splitlines()] == ["prepare", "WORKSPACES"]
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["prepare", "ACCESS_LIST"]

@@ -13,6 +13,8 @@ from .errors import SchemaError, StartError
 from .mlflow_environment import mlflow_environment
 from .serving import serve_mlflow
 from .settings import Backend, read_server
+from .sts import sts_origin
+from .token import Place
 
 # The database answered a moment ago, when it was prepared.
 CONNECT_SECONDS = 15
@@ -25,6 +27,8 @@ def main() -> int:
     try:
         settings = read_server(os.environ)
         os.environ.update(mlflow_environment(settings.backend))
+        region = settings.backend.region
+        place = Place(server_id=settings.server_id, region=region, sts=sts_origin(region))
         _check_database(settings.backend)
     except StartError as error:
         print(f"tracking-server: {error}", file=sys.stderr)
@@ -34,7 +38,7 @@ def main() -> int:
     warnings.filterwarnings(
         "ignore", r"starlette\.middleware\.wsgi is deprecated", module=r"mlflow\.server\.fastapi_app$"
     )
-    serve_mlflow(settings.host, settings.port)
+    serve_mlflow(settings, place)
     return 0
 
 

@@ -25,3 +25,7 @@ class DatabaseError(StartError):
 
 class ArtifactRootError(StartError):
     """The artifact root is not there, or cannot be listed."""
+
+
+class AccessListError(StartError):
+    """The list of who may come in cannot be read."""

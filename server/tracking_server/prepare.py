@@ -1,8 +1,8 @@
 """Makes the database ready before the server starts: user, tables, workspaces; checks, and never migrates.
 
 Run it as `python -m tracking_server.prepare`, as often as you like and many at once. Exit codes: 0 ready,
-1 the database or the bucket cannot be used, or not in time, 2 wrong settings, 3 the tables are at another
-revision.
+1 the database, the bucket or the access list cannot be used, or not in time, 2 wrong settings, 3 the tables
+are at another revision.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import sqlalchemy
 
-from . import artifact_root, database_user
+from . import access_list, artifact_root, database_user
 from .database import URI, connect, log_in_by_token
 from .deadline import Deadline
 from .errors import StartError
@@ -47,6 +47,10 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
     backend = settings.backend
     say(f"looking for the artifact root {backend.artifact_root}")
     artifact_root.check(backend)
+    say(f"reading the access list {settings.access_list}")
+    access = access_list.load(settings.access_list, backend.region)
+    for fault in access.faults:
+        say(fault)
 
     def log_in_as_master() -> Any:
         return psycopg2.connect(user=settings.master_username, password=settings.master_password)
@@ -66,7 +70,7 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         say(f"logging in as {backend.user} by a token")
         connect(backend, engine.connect, math.inf, say).close()
         say("looking at the tables")
-        tables.ensure(engine, backend, settings.workspaces, say)
+        tables.ensure(engine, backend, access.teams, say)
 
 
 def _lock(master: Any) -> None:

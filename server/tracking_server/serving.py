@@ -2,19 +2,30 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio.to_thread
 import uvicorn
 import uvloop
 
+from .access_list import load
+from .access_watch import AccessWatch
 from .application import HEALTH, App, Application
+from .audit import NAME as AUDIT
+from .audit import Audit
+from .login import Login
 from .mlflow_environment import THREADS
+from .settings import ServerSettings
+from .sts import Sts
+from .token import Place
 
 # Longer than the 60 s after which the load balancer closes an idle connection: were we the first to close it,
 # a request could be on its way.
 KEEP_ALIVE_SECONDS = 75
 # Below the 60 s after which ECS kills the container (stopTimeout).
 DRAIN_SECONDS = 50
+LOG = logging.getLogger("tracking_server")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -27,13 +38,16 @@ def is_news(record: logging.LogRecord) -> bool:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": LOG_FORMAT}},
+    "formatters": {"line": {"format": LOG_FORMAT}, "message": {"format": "%(message)s"}},
     "handlers": {
         "stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stdout"},
+        "audit": {"class": "logging.StreamHandler", "formatter": "message", "stream": "ext://sys.stdout"},
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
     },
     "loggers": {
         "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "tracking_server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        AUDIT: {"handlers": ["audit"], "level": "INFO", "propagate": False},
         "uvicorn.access": {
             "handlers": ["stdout"],
             "level": "INFO",
@@ -45,18 +59,28 @@ LOGGING = {
 }
 
 
-def serve_mlflow(host: str, port: int) -> None:
+def serve_mlflow(settings: ServerSettings, place: Place) -> None:
     """Answer until SIGTERM, then finish what is under way."""
     # MLflow reads its environment when it is imported.
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
+    from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
+    from mlflow.version import VERSION  # noqa: PLC0415
+
+    from . import tables  # noqa: PLC0415
 
     handlers.initialize_backend_stores()
-    serve(Application(app), host, port)
+    watch = AccessWatch(
+        lambda: load(settings.access_list, place.region),
+        lambda teams: tables.make_workspaces(_get_workspace_store(), teams, LOG.info),
+    )
+    sts = Sts(place)
+    login = Login(place, sts.ask, watch.admit)
+    serve(Application(app, login, Audit(), VERSION), settings.host, settings.port, sts, watch)
 
 
-def serve(app: App, host: str, port: int) -> None:
-    """Serve any ASGI app as MLflow's is served."""
+def serve(app: App, host: str, port: int, *needs: AbstractAsyncContextManager[object]) -> None:
+    """Serve any ASGI app as MLflow's is served, with what it needs open before and after."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -72,9 +96,12 @@ def serve(app: App, host: str, port: int) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, needs))
 
 
-async def _serve(config: uvicorn.Config) -> None:
+async def _serve(config: uvicorn.Config, needs: Iterable[AbstractAsyncContextManager[object]]) -> None:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    await uvicorn.Server(config).serve()
+    async with AsyncExitStack() as stack:
+        for need in needs:
+            await stack.enter_async_context(need)
+        await uvicorn.Server(config).serve()

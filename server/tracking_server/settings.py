@@ -31,9 +31,16 @@ class Backend:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """What `python -m tracking_server` is told; its lists of hosts and origins MLflow reads itself."""
+    """What `python -m tracking_server` is told; its lists of hosts and origins MLflow reads itself.
+
+    Attributes:
+        access_list: path of the SSM parameters that say who may come in.
+        server_id: the host name that clients sign into their login.
+    """
 
     backend: Backend
+    access_list: str
+    server_id: str
     host: str
     port: int
 
@@ -43,7 +50,7 @@ class PreparationSettings:
     """What `python -m tracking_server.prepare` is told."""
 
     backend: Backend
-    workspaces: tuple[str, ...]
+    access_list: str
     master_username: str
     master_password: str = field(repr=False)
 
@@ -62,6 +69,8 @@ def read_server(environment: Mapping[str, str]) -> ServerSettings:
         ServerSettings,
         read,
         backend=_backend(read),
+        access_list=read.one("ACCESS_LIST", variables.access_list),
+        server_id=read.one("SERVER_ID", variables.host_name),
         host=read.one("MLFLOW_HOST", variables.address),
         port=read.one("MLFLOW_PORT", variables.port),
     )
@@ -78,7 +87,7 @@ def read_preparation(environment: Mapping[str, str]) -> PreparationSettings:
         PreparationSettings,
         read,
         backend=_backend(read),
-        workspaces=read.each("WORKSPACES", variables.workspace),
+        access_list=read.one("ACCESS_LIST", variables.access_list),
         master_username=read.one("DATABASE_MASTER_USERNAME", variables.identifier),
         master_password=read.one("DATABASE_MASTER_PASSWORD", str),
     )

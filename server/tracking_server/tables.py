@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable
 
 from mlflow.entities import Workspace
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.server import handlers
+from mlflow.store.workspace.abstract_store import AbstractStore
 from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.engine import Engine
 
 from . import schema
 from .database import URI
 from .settings import Backend
+
+ALREADY = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 
 
 def ensure(engine: Engine, backend: Backend, workspaces: Iterable[str], say: Callable[[str], None]) -> None:
@@ -23,9 +28,19 @@ def ensure(engine: Engine, backend: Backend, workspaces: Iterable[str], say: Cal
         schema.create(engine)
     # Makes the first experiment too, over which two servers that start at once would trip.
     handlers.initialize_backend_stores(URI, default_artifact_root=backend.artifact_root)
-    store = SqlAlchemyStore(URI)
+    make_workspaces(SqlAlchemyStore(URI), workspaces, say)
+
+
+def make_workspaces(store: AbstractStore, names: Iterable[str], say: Callable[[str], None]) -> None:
+    """Create what is missing, whoever else does the same at the same time."""
     there = {workspace.name for workspace in store.list_workspaces()}
-    for name in workspaces:
-        if name not in there:
+    for name in names:
+        if name in there:
+            continue
+        try:
             store.create_workspace(Workspace(name=name))
+        except MlflowException as error:
+            if error.error_code != ALREADY:
+                raise
+        else:
             say(f"created the workspace {name}")

@@ -18,7 +18,6 @@ DNS_NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 STACK = "the stack writes it into the task definition: pulumi up"
 IMAGE = "the image brings it: pulumi config set mlflow-tracking:image <image built from server/> && pulumi up"
 DOMAIN = "it follows from the domain: pulumi config set mlflow-tracking:domain <name> && pulumi up"
-TEAMS = "it follows from the teams: pulumi config set --path 'mlflow-tracking:teams.<team>…' && pulumi up"
 SECRET = "the ECS agent injects it from the database's managed secret: pulumi up"  # noqa: S105
 MENDING = {
     "AWS_REGION": STACK,
@@ -33,7 +32,8 @@ MENDING = {
     "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": DOMAIN,
     "MLFLOW_HOST": IMAGE,
     "MLFLOW_PORT": IMAGE,
-    "WORKSPACES": TEAMS,
+    "ACCESS_LIST": STACK,
+    "SERVER_ID": DOMAIN,
     "DATABASE_MASTER_USERNAME": SECRET,
     "DATABASE_MASTER_PASSWORD": SECRET,
 }
@@ -98,6 +98,9 @@ region = matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-west-1")
 # Neither a list of hosts nor a socket's folder, both of which libpq would take.
 host_name = matching(DNS_NAME, "one host name in lower case")
 identifier = matching(r"[a-z_][a-z0-9_]{0,62}", "a name in lower case, as Postgres writes it unquoted")
+access_list = matching(
+    r"(/[A-Za-z0-9_.-]+)+", "the path of SSM parameters, such as /mlflow-tracking/dev/access"
+)
 sslmode = matching("verify-full", "verify-full: no other host may pose as the database")
 # MLflow takes any * for a pattern: "host*" would also let host.evil.example in; "host:*" can only be a port.
 allowed_host = matching(
