@@ -2,12 +2,13 @@
 
 import pulumi
 
+from access_list import AccessList, AccessListArgs
 from artifact_store import ArtifactStore, ArtifactStoreArgs
 from backend_store import BackendStore, BackendStoreArgs
 from containers import PORT
 from front_door import FrontDoor, FrontDoorArgs
 from image import Image, ImageArgs
-from network import Network, NetworkArgs
+from network import ANYWHERE, Network, NetworkArgs
 from settings import settings_of_stack
 from team_access import TeamAccess, TeamAccessArgs
 from tracking_server import TrackingServer, TrackingServerArgs
@@ -26,7 +27,13 @@ network = Network(
         disposable=s.disposable,
     ),
 )
-artifact_store = ArtifactStore("artifact-store", ArtifactStoreArgs(disposable=s.disposable))
+artifact_store = ArtifactStore(
+    "artifact-store",
+    ArtifactStoreArgs(
+        members={name: team.members for name, team in s.teams.items()},
+        disposable=s.disposable,
+    ),
+)
 backend_store = BackendStore(
     "backend-store",
     BackendStoreArgs(
@@ -43,15 +50,26 @@ backend_store = BackendStore(
 front_door = FrontDoor(
     "front-door",
     FrontDoorArgs(
-        site=network.private,
-        callers=(s.vpc_cidr, *s.allowed_cidrs),
+        site=network.public if s.public else network.private,
+        public=s.public,
+        callers=(ANYWHERE,) if s.public and not s.allowed_cidrs else (s.vpc_cidr, *s.allowed_cidrs),
         target_port=PORT,
         domain=s.domain,
         hosted_zone_id=s.hosted_zone_id,
         certificate_arn=s.certificate_arn,
-        plain_http=s.plain_http,
         disposable=s.disposable,
+        after=[network],
     ),
+)
+team_access = TeamAccess(
+    "team-access",
+    TeamAccessArgs(
+        teams=s.teams, admins=s.admins, bucket=artifact_store.bucket, bucket_arn=artifact_store.arn
+    ),
+)
+access_list = AccessList(
+    "access-list",
+    AccessListArgs(teams=s.teams, roles=team_access.roles, admin_role_arn=team_access.admin_role_arn),
 )
 TrackingServer(
     "tracking-server",
@@ -64,19 +82,20 @@ TrackingServer(
         min_tasks=s.min_tasks,
         max_tasks=s.max_tasks,
         log_days=s.log_days,
-        workspaces=tuple(s.teams),
+        access_list=access_list.path,
         bucket=artifact_store.bucket,
         database=backend_store.connection,
         entrance=front_door.entrance,
         callers={"front-door": front_door.security_group_id},
         calls={"backend-store": backend_store.doorway},
-        task_grants={"artifacts": artifact_store.reading, "database-login": backend_store.login},
+        task_grants={
+            "artifacts": artifact_store.reading,
+            "database-login": backend_store.login,
+            "access-list": access_list.reading,
+        },
         execution_grants={"image": image.pulling, "master-secret": backend_store.master_secret_reading},
-        after=[network, front_door],
+        after=[network, front_door, access_list],
     ),
-)
-team_access = TeamAccess(
-    "team-access", TeamAccessArgs(teams=s.teams, bucket=artifact_store.bucket, bucket_arn=artifact_store.arn)
 )
 
 pulumi.export("trackingUri", front_door.uri)
@@ -84,3 +103,5 @@ pulumi.export("region", s.region)
 pulumi.export("artifactBucket", artifact_store.bucket)
 pulumi.export("image", image.reference)
 pulumi.export("teams", team_access.teams)
+if team_access.admin_role_arn is not None:
+    pulumi.export("adminRoleArn", team_access.admin_role_arn)

@@ -1,5 +1,6 @@
 """The artifact store: the bucket that models, plots and files of every team land in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from documents import rendered
-from policies import show_artifacts, tls_only
+from policies import guard_artifacts, show_artifacts
 
 ABORT_UPLOADS_AFTER_DAYS = 7
 KEEP_OLD_VERSIONS_DAYS = 30
@@ -18,9 +19,11 @@ class ArtifactStoreArgs:
     """What the artifact store is made from.
 
     Attributes:
+        members: ARNs of the roles that write under a team's prefix as they are, by team.
         disposable: destroying the stack deletes the bucket and every artifact.
     """
 
+    members: Mapping[str, tuple[str, ...]]
     disposable: bool
 
 
@@ -28,7 +31,7 @@ class ArtifactStore(pulumi.ComponentResource):
     """A private, encrypted, versioned bucket.
 
     Creates the bucket, its public access block, ownership controls, encryption, versioning, lifecycle rules
-    and a policy that refuses callers without TLS.
+    and a policy that refuses callers without TLS and lets the teams' members in.
 
     Attributes:
         bucket: the bucket's name.
@@ -47,6 +50,7 @@ class ArtifactStore(pulumi.ComponentResource):
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._name = name
+        self._args = args
         # Retained, not protected: `pulumi destroy` ends well and leaves the bucket behind, guarded as it was.
         self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=not args.disposable)
         # A change of this name replaces the bucket; the artifacts stay in the old one.
@@ -79,7 +83,7 @@ class ArtifactStore(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             f"{self._name}-policy",
             bucket=self._bucket.bucket,
-            policy=rendered(tls_only, self._bucket.arn),
+            policy=rendered(guard_artifacts, self._bucket.arn, self._args.members),
             opts=self._after(ownership),
         )
 

@@ -131,6 +131,11 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
+def config_path(parent: str, key: str) -> str:
+    """Return the path of an entry, as `pulumi config --path` spells a key that is no plain word."""
+    return f"{parent}.{key}" if re.fullmatch(r"[\w-]+", key) else f'{parent}["{key}"]'
+
+
 def words(values: Iterable[object]) -> str:
     """Return the values as one would say them: a, b or c."""
     *most, last = map(str, values)

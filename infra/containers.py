@@ -26,7 +26,8 @@ def container_definitions(
     database: str,
     database_user: str,
     master_secret_arn: str,
-    workspaces: tuple[str, ...],
+    access_list: str,
+    server_id: str,
     hosts: str,
     origins: str,
 ) -> list[dict[str, Any]]:
@@ -42,6 +43,7 @@ def container_definitions(
         "PGUSER": database_user,
         "PGSSLMODE": "verify-full",
         "ARTIFACT_ROOT": f"s3://{bucket}",
+        "ACCESS_LIST": access_list,
     }
     confined = _confined(image=image, region=region, log_group=log_group)
     prepare = {
@@ -49,19 +51,23 @@ def container_definitions(
         "essential": False,
         "command": ["python", "-m", "tracking_server.prepare"],
         "startTimeout": PREPARE_SECONDS,
-        "environment": _environment({**shared, "WORKSPACES": ",".join(workspaces)}),
+        "environment": _environment(shared),
         "secrets": [
             {"name": "DATABASE_MASTER_USERNAME", "valueFrom": f"{master_secret_arn}:username::"},
             {"name": "DATABASE_MASTER_PASSWORD", "valueFrom": f"{master_secret_arn}:password::"},
         ],
     }
-    allowed = {"MLFLOW_SERVER_ALLOWED_HOSTS": hosts, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins}
+    named = {
+        "SERVER_ID": server_id,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins,
+    }
     server = {
         "name": CONTAINER,
         "essential": True,
         "command": ["python", "-m", "tracking_server"],
         "dependsOn": [{"containerName": "prepare", "condition": "SUCCESS"}],
-        "environment": _environment({**shared, **allowed}),
+        "environment": _environment({**shared, **named}),
         "portMappings": [{"containerPort": PORT, "protocol": "tcp"}],
         "healthCheck": {
             "command": ["CMD", "python", "-m", "tracking_server.health"],

@@ -1,4 +1,4 @@
-"""The front door: the private load balancer that callers reach the tracking server through."""
+"""The front door: the load balancer that callers reach the tracking server through, by TLS alone."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,6 @@ import pulumi_aws as aws
 from network import Site
 from origins import allowed_hosts, allowed_origins
 
-HTTP = 80
 HTTPS = 443
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 IDLE_SECONDS = 60  # the server keeps idle connections open for longer, else callers see random 502s
@@ -27,23 +26,25 @@ class FrontDoorArgs:
 
     Attributes:
         site: where it stands.
+        public: whether the internet reaches it.
         callers: CIDR blocks that may connect.
         target_port: port of the tracking server.
-        domain: its name; empty only when it serves plain HTTP.
+        domain: its name.
         hosted_zone_id: Route 53 zone to make the name in, or empty.
         certificate_arn: certificate of the name; when empty, one is made in the hosted zone.
-        plain_http: whether it serves without TLS.
         disposable: whether the load balancer may be deleted at once.
+        after: what must stand before the load balancer is made, and until it is gone.
     """
 
     site: Site
+    public: bool
     callers: tuple[str, ...]
     target_port: int
     domain: str
     hosted_zone_id: str
     certificate_arn: str
-    plain_http: bool
     disposable: bool
+    after: list[pulumi.Resource]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +52,14 @@ class Entrance:
     """What a server behind the front door needs to know of it.
 
     Attributes:
+        server_id: what callers sign their tokens for: the name in the tracking URI.
         hosts: `Host` headers to accept, comma-separated.
         origins: `Origin` headers to accept, comma-separated.
         target_group_arn: where tasks register.
         request_label: names the load balancer and the target group to autoscaling.
     """
 
+    server_id: str
     hosts: pulumi.Input[str]
     origins: pulumi.Input[str]
     target_group_arn: pulumi.Input[str]
@@ -64,11 +67,11 @@ class Entrance:
 
 
 class FrontDoor(pulumi.ComponentResource):
-    """An internal application load balancer.
+    """An application load balancer, internal or facing the internet.
 
-    Creates its security group, the load balancer, the target group and a TLS listener with a redirect to it;
-    in a hosted zone also the domain's record and, unless one is given, its certificate. With plain HTTP there
-    is one listener, without TLS.
+    Creates its security group, the load balancer, the target group and a TLS listener; in a hosted zone also
+    the domain's record and, unless one is given, its certificate. Nothing answers on port 80: whoever calls
+    it has sent the token in the clear before a redirect could answer, and a closed port takes none.
 
     Attributes:
         uri: where clients send their requests.
@@ -78,7 +81,7 @@ class FrontDoor(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "mlflow-tracking:front_door:FrontDoor"
 
-    uri: pulumi.Output[str]
+    uri: str
     entrance: Entrance
     security_group_id: pulumi.Output[str]
 
@@ -87,57 +90,53 @@ class FrontDoor(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._security_group = self._security_group_for([HTTP] if args.plain_http else [HTTP, HTTPS])
+        self._security_group = self._guarded_security_group()
         self._load_balancer = self._make_load_balancer()
         self._targets = self._target_group()
-        if args.plain_http:
-            self._plain_listener()
-        else:
-            self._tls_listeners(args.certificate_arn or self._certificate())
+        self._tls_listener(args.certificate_arn or self._certificate())
         if args.hosted_zone_id:
             self._alias()
 
-        domain = pulumi.Output.from_input(args.domain or self._load_balancer.dns_name.apply(str.lower))
-        self.uri = pulumi.Output.concat("http" if args.plain_http else "https", "://", domain)
-        self.entrance = self._entrance(domain)
+        self.uri = f"https://{args.domain}"
+        self.entrance = self._entrance()
         self.security_group_id = self._security_group.id
         self.register_outputs({"uri": self.uri})
 
-    def _entrance(self, domain: pulumi.Output[str]) -> Entrance:
-        plain_http = self._args.plain_http
+    def _entrance(self) -> Entrance:
+        domain = self._args.domain
         return Entrance(
-            hosts=domain.apply(lambda name: ",".join(allowed_hosts(name, plain_http=plain_http))),
-            origins=domain.apply(lambda name: ",".join(allowed_origins(name, plain_http=plain_http))),
+            server_id=domain,
+            hosts=",".join(allowed_hosts(domain)),
+            origins=",".join(allowed_origins(domain)),
             target_group_arn=self._targets.arn,
             request_label=pulumi.Output.concat(self._load_balancer.arn_suffix, "/", self._targets.arn_suffix),
         )
 
-    def _security_group_for(self, ports: list[int]) -> aws.ec2.SecurityGroup:
+    def _guarded_security_group(self) -> aws.ec2.SecurityGroup:
         group = aws.ec2.SecurityGroup(
             f"{self._name}-security-group",
-            description="Front door: HTTP from the VPC and the allowed networks",
+            description="Front door: TLS from the allowed networks",
             vpc_id=self._args.site.vpc_id,
             opts=self._child,
         )
         for cidr in self._args.callers:
-            for port in ports:
-                # A name from the config: the rule's identity is the network that it lets in, not its place.
-                aws.vpc.SecurityGroupIngressRule(
-                    f"{self._name}-from-{cidr.replace('/', '-')}-to-{port}",
-                    security_group_id=group.id,
-                    cidr_ipv4=cidr,
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
-                    opts=self._child,
-                )
+            # A name from the config: the rule's identity is the network that it lets in, not its place.
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-from-{cidr.replace('/', '-')}-to-{HTTPS}",
+                security_group_id=group.id,
+                cidr_ipv4=cidr,
+                ip_protocol="tcp",
+                from_port=HTTPS,
+                to_port=HTTPS,
+                opts=self._child,
+            )
         return group
 
     def _make_load_balancer(self) -> aws.lb.LoadBalancer:
         return aws.lb.LoadBalancer(
             f"{self._name}-load-balancer",
             load_balancer_type="application",
-            internal=True,
+            internal=not self._args.public,
             subnets=self._args.site.subnet_ids,
             security_groups=[self._security_group.id],
             idle_timeout=IDLE_SECONDS,
@@ -145,7 +144,8 @@ class FrontDoor(pulumi.ComponentResource):
             desync_mitigation_mode="defensive",
             preserve_host_header=True,
             enable_deletion_protection=not self._args.disposable,
-            opts=self._child,
+            # One that faces the internet needs the VPC's gateway, and holds it until it is gone.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._args.after),
         )
 
     def _target_group(self) -> aws.lb.TargetGroup:
@@ -166,17 +166,7 @@ class FrontDoor(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _plain_listener(self) -> None:
-        aws.lb.Listener(
-            f"{self._name}-http-listener",
-            load_balancer_arn=self._load_balancer.arn,
-            port=HTTP,
-            protocol="HTTP",
-            default_actions=[{"type": "forward", "target_group_arn": self._targets.arn}],
-            opts=self._child,
-        )
-
-    def _tls_listeners(self, certificate_arn: pulumi.Input[str]) -> None:
+    def _tls_listener(self, certificate_arn: pulumi.Input[str]) -> None:
         aws.lb.Listener(
             f"{self._name}-tls-listener",
             load_balancer_arn=self._load_balancer.arn,
@@ -185,20 +175,8 @@ class FrontDoor(pulumi.ComponentResource):
             ssl_policy=TLS_POLICY,
             certificate_arn=certificate_arn,
             default_actions=[{"type": "forward", "target_group_arn": self._targets.arn}],
-            opts=self._child,
-        )
-        aws.lb.Listener(
-            f"{self._name}-http-listener",
-            load_balancer_arn=self._load_balancer.arn,
-            port=HTTP,
-            protocol="HTTP",
-            default_actions=[
-                {
-                    "type": "redirect",
-                    "redirect": {"protocol": "HTTPS", "port": str(HTTPS), "status_code": "HTTP_301"},
-                }
-            ],
-            opts=self._child,
+            # A change of `public` makes another load balancer, and a target group serves one at a time.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
     def _certificate(self) -> pulumi.Output[str]:

@@ -57,13 +57,15 @@ class Network(pulumi.ComponentResource):
     gateway: one costs half of two, and when its zone fails the other zone's tasks cannot reach AWS either.
 
     Attributes:
-        private: for the load balancer and the database.
+        private: for what callers reach from inside only, and the database.
+        public: for what the internet reaches.
         tasks: for what must reach AWS.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:network:Network"
 
     private: Site
+    public: Site
     tasks: Site
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -98,7 +100,8 @@ class Network(pulumi.ComponentResource):
         self._flow_logs()
 
         self.private = self._site(private, public_ip=False)
-        self.tasks = self._site(public, public_ip=True) if args.egress == "public-ip" else self.private
+        self.public = self._site(public, public_ip=True)
+        self.tasks = self.public if args.egress == "public-ip" else self.private
         self.register_outputs({"vpc_id": self._vpc.id})
 
     def _site(self, subnets: list[aws.ec2.Subnet], *, public_ip: bool) -> Site:

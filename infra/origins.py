@@ -3,21 +3,15 @@
 TUNNEL = 8443  # the local port for a browser behind a tunnel: MLflow takes POSTs from named origins only
 
 
-def allowed_hosts(domain: str, *, plain_http: bool) -> list[str]:
-    """Return the `Host` headers of this domain, as MLflow matches them: whole, or `*` for the port.
-
-    Without TLS no certificate ties callers to the name, so a tunnel's `localhost` is one too.
-    """
-    names = [domain, "localhost"] if plain_http else [domain]
-    return [host for name in names for host in (name, f"{name}:*")]
+def allowed_hosts(domain: str) -> list[str]:
+    """Return the `Host` headers of this domain, as MLflow matches them: whole, or `*` for the port."""
+    return [domain, f"{domain}:*"]
 
 
-def allowed_origins(domain: str, *, plain_http: bool) -> list[str]:
+def allowed_origins(domain: str) -> list[str]:
     """Return the `Origin` headers of this domain, each in full.
 
     Never with `*`: MLflow hands the list to Flask-CORS too, which reads it as a pattern without an end, so
     that `https://domain:*` would also name `https://domain.somewhere.else`. MLflow adds localhost by itself.
     """
-    if plain_http:
-        return [f"http://{domain}"]
     return [f"https://{domain}", f"https://{domain}:{TUNNEL}"]

@@ -1,6 +1,7 @@
 """IAM documents, each naming the least that its bearer needs."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Document = dict[str, Any]
@@ -45,8 +46,8 @@ def trust_principals(principals: tuple[str, ...]) -> Document:
     return document({"Effect": "Allow", "Principal": {"AWS": list(principals)}, "Action": "sts:AssumeRole"})
 
 
-def tls_only(bucket_arn: str) -> Document:
-    """Refuse everybody who does not come over TLS."""
+def guard_artifacts(bucket_arn: str, members: Mapping[str, Iterable[str]]) -> Document:
+    """Refuse everybody who does not come over TLS; let each team's members write, as its writers do."""
     return document(
         {
             "Sid": "TlsOnly",
@@ -55,7 +56,13 @@ def tls_only(bucket_arn: str) -> Document:
             "Action": "s3:*",
             "Resource": [bucket_arn, f"{bucket_arn}/*"],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+        },
+        *(
+            {**statement, "Principal": {"AWS": sorted(arns)}}
+            for team, arns in sorted(members.items())
+            if arns
+            for statement in write_team_artifacts(bucket_arn, team)["Statement"]
+        ),
     )
 
 
@@ -78,6 +85,34 @@ def show_artifacts(bucket_arn: str) -> Document:
     """List and read every workspace's artifacts, as the server does for the UI."""
     prefix = f"{WORKSPACES}/*"
     return document(_list_bucket(bucket_arn, prefix), allow("s3:GetObject", on=[f"{bucket_arn}/{prefix}"]))
+
+
+def read_all_artifacts(bucket_arn: str) -> Document:
+    """List and read every workspace's artifacts and their versions, as the platform team does."""
+    prefix = f"{WORKSPACES}/*"
+    return document(_list_bucket(bucket_arn, prefix), allow(*READ_OBJECTS, on=[f"{bucket_arn}/{prefix}"]))
+
+
+def use_data(buckets: Mapping[str, bool], partition: str) -> Document:
+    """List and read whole buckets, and write those that say so; delete nothing.
+
+    Args:
+        buckets: whether it may be written, by bucket.
+        partition: of AWS, as the second part of every ARN.
+    """
+    arns = {f"arn:{partition}:s3:::{name}": writable for name, writable in sorted(buckets.items())}
+    written = [f"{arn}/*" for arn, writable in arns.items() if writable]
+    return document(
+        allow("s3:ListBucket", on=[*arns]),
+        allow(*READ_OBJECTS, on=[f"{arn}/*" for arn in arns]),
+        *([allow(*WRITE_OBJECTS, on=written)] if written else []),
+    )
+
+
+def read_access_list(parameter_arn: str, path: str) -> Document:
+    """Read every SSM parameter below a path, given the ARN of one of them."""
+    all_below = f"{parameter_arn.partition(':parameter/')[0]}:parameter{path}"
+    return document(allow("ssm:GetParametersByPath", on=[all_below, f"{all_below}/*"]))
 
 
 def log_in_to_database(instance_arn: str, resource_id: str, user: str) -> Document:

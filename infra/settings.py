@@ -10,6 +10,7 @@ import address_plan
 from config_reader import ConfigReader, words
 from faults import WrongSettingsError, ending_with_faults
 from hosted_zone import check_zone
+from principals import read_principals
 from sizes import FARGATE_MEMORY, LOG_RETENTION_DAYS
 from teams import Team, read_teams
 
@@ -20,7 +21,7 @@ DATABASE_STORAGE = range(20, 13_108)  # GiB; RDS ends at 65536, to which it grow
 BACKUP_DAYS = range(1, 36)
 WIDEST_CALLERS = 8  # prefix length of the largest network that may reach the front door
 LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-DOMAIN = rf"(?=.{{0,253}}$)({LABEL}(\.{LABEL})*)?"
+DOMAIN = rf"(?=.{{0,253}}$){LABEL}(\.{LABEL})*"
 # https://github.com/distribution/reference: [host[:port]/]path with a tag, a digest, or both.
 PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 TAG, DIGEST = r":\w[\w.-]{0,127}", r"@sha256:[0-9a-f]{64}"
@@ -36,6 +37,7 @@ class Settings:
     image: str
     base_image: str
     teams: Mapping[str, Team]
+    admins: tuple[str, ...]
     task_cpu: int
     task_memory: int
     min_tasks: int
@@ -43,7 +45,7 @@ class Settings:
     domain: str
     hosted_zone_id: str
     certificate_arn: str
-    plain_http: bool
+    public: bool
     allowed_cidrs: tuple[str, ...]
     vpc_cidr: str
     egress: str
@@ -95,6 +97,7 @@ def read_settings(config: ConfigReader) -> Settings:
             example="registry.example.com/python:3.12.12-slim-bookworm",
         ),
         teams=read_teams(config),
+        admins=read_principals(config, "admins", config.structure("admins"), at_least=0),
         task_cpu=config.number(
             "taskCpu", FARGATE_MEMORY, allowed=f"{words(FARGATE_MEMORY)} (1024 is one vCPU)", example=1024
         ),
@@ -104,7 +107,10 @@ def read_settings(config: ConfigReader) -> Settings:
         min_tasks=config.number("minTasks", TASKS, allowed="1 to 100", example=1),
         max_tasks=config.number("maxTasks", TASKS, allowed="minTasks to 100", example=4),
         domain=config.text(
-            "domain", DOMAIN, allowed="a host name, without https:// or port", example="mlflow.example.com"
+            "domain",
+            DOMAIN,
+            allowed="a host name, without https:// or port: tokens and the certificate are for it",
+            example="mlflow.example.com",
         ).lower(),  # MLflow compares host names letter by letter
         hosted_zone_id=config.text(
             "hostedZoneId",
@@ -118,7 +124,7 @@ def read_settings(config: ConfigReader) -> Settings:
             allowed="the ARN of an ACM certificate",
             example="arn:aws:acm:eu-west-1:111122223333:certificate/ID",
         ),
-        plain_http=config.flag("plainHttp"),
+        public=config.flag("public"),
         allowed_cidrs=config.listed(
             "allowedCidrs",
             _check_callers,
@@ -187,12 +193,6 @@ def _check_sizes(config: ConfigReader, settings: Settings) -> None:
 
 
 def _check_entrance(config: ConfigReader, settings: Settings) -> None:
-    if config.flag("public"):
-        config.refuse_value(
-            "public",
-            allowed="false until the login exists: whoever reaches the server may use it",
-            example="false",
-        )
     if settings.vpc_cidr in settings.allowed_cidrs:
         place = settings.allowed_cidrs.index(settings.vpc_cidr)
         config.refuse(
@@ -201,43 +201,12 @@ def _check_entrance(config: ConfigReader, settings: Settings) -> None:
             allowed="networks besides vpcCidr, which is let in anyway",
             command=f"rm --path 'allowedCidrs[{place}]'",
         )
-    if settings.plain_http:
-        _check_plain_http(config, settings)
-    elif config.sound("plainHttp"):
-        _check_tls(config, settings)
-
-
-def _check_plain_http(config: ConfigReader, settings: Settings) -> None:
-    for key, value in (
-        ("certificateArn", settings.certificate_arn),
-        ("hostedZoneId", settings.hosted_zone_id),
-    ):
-        if value:
-            config.refuse(
-                key, value, allowed="nothing with plainHttp: true, which has no TLS", command=f"rm {key}"
-            )
-    if settings.allowed_cidrs:
-        config.refuse(
-            "allowedCidrs",
-            settings.allowed_cidrs,
-            allowed="nothing with plainHttp: true, which serves the VPC only",
-            command="rm allowedCidrs",
-        )
-
-
-def _check_tls(config: ConfigReader, settings: Settings) -> None:
-    if config.sound("domain") and not settings.domain:
-        config.refuse_value(
-            "domain",
-            allowed="the host name that TLS needs (or plainHttp: true, inside the VPC only)",
-            example="mlflow.example.com",
-        )
     if config.sound("certificateArn", "hostedZoneId") and not (
         settings.certificate_arn or settings.hosted_zone_id
     ):
         config.refuse_value(
             "hostedZoneId",
-            allowed="the domain's zone or a certificateArn, for TLS (or plainHttp: true, in the VPC only)",
+            allowed="the domain's zone or a certificateArn, for TLS",
             example="Z0123456789ABCDEFGHIJ",
         )
     if (

@@ -36,7 +36,7 @@ class TrackingServerArgs:
         min_tasks: tasks that always run.
         max_tasks: tasks at most.
         log_days: how long logs are kept.
-        workspaces: MLflow workspaces, one for each team.
+        access_list: path of the SSM parameters that say who may come in.
         bucket: where artifacts lie.
         database: how to connect to the backend store.
         entrance: how the front door leads here.
@@ -55,7 +55,7 @@ class TrackingServerArgs:
     min_tasks: int
     max_tasks: int
     log_days: int
-    workspaces: tuple[str, ...]
+    access_list: str
     bucket: pulumi.Input[str]
     database: Connection
     entrance: Entrance
@@ -124,7 +124,7 @@ class TrackingServer(pulumi.ComponentResource):
             self._before_start += let_through(f"{self._name}-to-{box}", group.id, door, self._child)
         aws_services = aws.vpc.SecurityGroupEgressRule(
             f"{self._name}-to-aws",
-            description="S3, ECR, CloudWatch Logs, Secrets Manager and STS answer on public addresses",
+            description="S3, ECR, CloudWatch Logs, Secrets Manager, SSM and STS answer on public addresses",
             security_group_id=group.id,
             cidr_ipv4=ANYWHERE,
             ip_protocol="tcp",
@@ -164,7 +164,8 @@ class TrackingServer(pulumi.ComponentResource):
             database=database.name,
             database_user=database.user,
             master_secret_arn=database.master_secret_arn,
-            workspaces=args.workspaces,
+            access_list=args.access_list,
+            server_id=args.entrance.server_id,
             hosts=args.entrance.hosts,
             origins=args.entrance.origins,
         ).apply(lambda known: json.dumps(container_definitions(**known)))

@@ -193,6 +193,7 @@ def _options(request: Any) -> Options:
     return Options(
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,
+        delete_before_replace=request.deleteBeforeReplace,
         ignore_changes=tuple(request.ignoreChanges),
         additional_secret_outputs=tuple(request.additionalSecretOutputs),
     )

@@ -19,12 +19,29 @@ REGION = "eu-west-1"
 STACK = "paper"
 WRITER = f"arn:aws:iam::{ACCOUNT}:role/vision"
 READER = "444455556666"
+MEMBER = f"arn:aws:iam::{ACCOUNT}:role/jobs/vision-training"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/platform"
 CONFIG = {
     "aws:region": REGION,
     "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mlflow-tracking:1",
     "domain": "MLflow.example.com",
     "hostedZoneId": "Z0123456789",
     "teams": {"vision": {"writers": [WRITER], "readers": [READER]}, "speech": {"writers": [WRITER]}},
+}
+FULL_CONFIG = {
+    **CONFIG,
+    "public": True,
+    "admins": [ADMIN],
+    "teams": {
+        "vision": {
+            "writers": [WRITER],
+            "readers": [READER],
+            "members": [MEMBER],
+            "dataBuckets": {"images": "read", "labels": "read-write"},
+            "notBefore": "2026-11-23T12:00:00Z",
+        },
+        "speech": {"writers": [WRITER]},
+    },
 }
 ZONES = {
     "Z0123456789": {"name": "example.com", "privateZone": False},
@@ -68,13 +85,13 @@ class PaperCloud:
             return BUILT, {"digest": BUILT, "ref": f"{resource.inputs['tags'][0]}@{BUILT}", **resource.inputs}
         service, kind = resource.type.split(":")[1].split("/")
         name = str(resource.inputs.get("name") or f"{resource.name}-1a2b3c4")
-        arn = f"arn:aws:{SERVICES.get(service, service)}:{REGION}:{ACCOUNT}:{kind}/{name}"
+        arn = f"arn:aws:{SERVICES.get(service, service)}:{REGION}:{ACCOUNT}:{kind}/{name.lstrip('/')}"
         return f"{name}-id", {
             "name": name,
             "arn": f"arn:aws:s3:::{name}" if kind == "bucket" else arn,
             "bucket": name,
             "arnSuffix": f"{kind}/{name}",
-            "dnsName": "Internal-Front-Door.elb.amazonaws.com",
+            "dnsName": "front-door.elb.amazonaws.com",
             "zoneId": "ZELB",
             "address": "database.example",
             "resourceId": "db-RESOURCE",
@@ -171,8 +188,9 @@ def cheap_stack() -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def plain_stack() -> Deployment:
-    return declare({**CONFIG, "plainHttp": True, "domain": "", "hostedZoneId": ""})
+def public_stack() -> Deployment:
+    """Faces the internet, has admins, and a team with all that a team may list."""
+    return declare(FULL_CONFIG)
 
 
 @pytest.fixture(scope="session")

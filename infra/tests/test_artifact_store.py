@@ -1,7 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
+from infra.tests.conftest import MEMBER
+from policies import guard_artifacts
 from rehearsal.deployment import Deployment, Resource
 
 pytestmark = pytest.mark.rehearsal
@@ -9,6 +12,11 @@ pytestmark = pytest.mark.rehearsal
 
 def parts(stack: Deployment) -> list[Resource]:
     return [resource for resource in stack.resources if resource.type.startswith("aws:s3/")]
+
+
+def policy_of(stack: Deployment) -> dict[str, Any]:
+    policy: dict[str, Any] = json.loads(stack.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"])
+    return policy
 
 
 def test_bucket_outlives_destroy_with_all_that_guards_it(stack: Deployment) -> None:
@@ -52,8 +60,12 @@ def test_old_versions_and_abandoned_uploads_end_but_artifacts_do_not(stack: Depl
     assert expire["noncurrentVersionExpiration"]["noncurrentDays"] >= 30
 
 
-def test_bucket_policy_refuses_callers_without_tls(stack: Deployment) -> None:
-    policy = json.loads(stack.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"])
-    (statement,) = policy["Statement"]
-    assert statement["Effect"] == "Deny"
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+def test_bucket_policy_refuses_callers_without_tls_and_lets_nobody_in_by_itself(stack: Deployment) -> None:
+    assert policy_of(stack) == guard_artifacts(stack.one("aws:s3/bucket:Bucket").outputs["arn"], {})
+
+
+def test_bucket_policy_lets_members_in(public_stack: Deployment) -> None:
+    arn = public_stack.one("aws:s3/bucket:Bucket").outputs["arn"]
+    policy = policy_of(public_stack)
+    assert policy == guard_artifacts(arn, {"vision": (MEMBER,)})
+    assert len(policy["Statement"]) == 3

@@ -21,7 +21,8 @@ def definitions() -> list[dict[str, Any]]:
         database="mlflow",
         database_user="mlflow",
         master_secret_arn=SECRET,
-        workspaces=("speech", "vision"),
+        access_list="/mlflow-tracking/prod/access",
+        server_id="mlflow.example.com",
         hosts="mlflow.example.com",
         origins="https://mlflow.example.com",
     )
@@ -39,16 +40,17 @@ SHARED = {
     "PGUSER": "mlflow",
     "PGSSLMODE": "verify-full",
     "ARTIFACT_ROOT": "s3://store",
+    "ACCESS_LIST": "/mlflow-tracking/prod/access",
 }
 
 
-def test_prepare_gets_the_database_the_workspaces_and_the_master_by_reference(
+def test_prepare_gets_the_database_the_access_list_and_the_master_by_reference(
     definitions: list[dict[str, Any]],
 ) -> None:
     prepare, _ = definitions
     assert prepare["command"] == ["python", "-m", "tracking_server.prepare"]
     assert prepare["essential"] is False
-    assert environment(prepare) == {**SHARED, "WORKSPACES": "speech,vision"}
+    assert environment(prepare) == SHARED
     assert prepare["secrets"] == [
         {"name": "DATABASE_MASTER_USERNAME", "valueFrom": f"{SECRET}:username::"},
         {"name": "DATABASE_MASTER_PASSWORD", "valueFrom": f"{SECRET}:password::"},
@@ -62,6 +64,7 @@ def test_server_waits_for_prepare_and_never_sees_the_master(definitions: list[di
     assert "secrets" not in server
     assert environment(server) == {
         **SHARED,
+        "SERVER_ID": "mlflow.example.com",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
     }

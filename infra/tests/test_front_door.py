@@ -5,9 +5,11 @@ import pytest
 
 from containers import STOP_SECONDS
 from front_door import IDLE_SECONDS
+from infra.tests.conftest import CONFIG, declare
 from rehearsal.deployment import Deployment
 
 TARGETS = "aws:lb/targetGroup:TargetGroup"
+LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 LISTENER = "aws:lb/listener:Listener"
 CERTIFICATE = "aws:acm/certificate:Certificate"
 
@@ -41,13 +43,17 @@ def test_unhealthy_task_is_out_within_a_minute(stack: Deployment) -> None:
 
 
 @pytest.mark.rehearsal
-@pytest.mark.parametrize("mode", ["stack", "cheap_stack", "plain_stack"])
-def test_load_balancer_is_private_and_strict(mode: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("stack", "private"), ("cheap_stack", "private"), ("public_stack", "public")]
+)
+def test_load_balancer_is_private_unless_it_is_public_and_strict(
+    mode: str, kind: str, request: pytest.FixtureRequest
+) -> None:
     stack = request.getfixturevalue(mode)
-    inputs = stack.one("aws:lb/loadBalancer:LoadBalancer").inputs
-    private = {r.id for r in stack.of_type("aws:ec2/subnet:Subnet") if "-private-" in r.name}
-    assert inputs["internal"] is True
-    assert set(inputs["subnets"]) == private
+    inputs = stack.one(LOAD_BALANCER).inputs
+    subnets = {r.id for r in stack.of_type("aws:ec2/subnet:Subnet") if f"-{kind}-" in r.name}
+    assert inputs["internal"] is (kind == "private")
+    assert set(inputs["subnets"]) == subnets
     assert inputs["dropInvalidHeaderFields"] is True
     assert inputs["desyncMitigationMode"] == "defensive"
     assert inputs["preserveHostHeader"] is True  # the server compares it
@@ -55,12 +61,24 @@ def test_load_balancer_is_private_and_strict(mode: str, request: pytest.FixtureR
 
 
 @pytest.mark.rehearsal
-def test_tls_is_modern_and_http_only_points_to_it(stack: Deployment) -> None:
-    listeners = {listener.inputs["port"]: listener.inputs for listener in stack.of_type(LISTENER)}
-    assert set(listeners) == {80, 443}
-    assert listeners[443]["sslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
-    (action,) = listeners[80]["defaultActions"]
-    assert action["redirect"] == {"protocol": "HTTPS", "port": "443", "statusCode": "HTTP_301"}
+@pytest.mark.parametrize("mode", ["stack", "cheap_stack", "public_stack"])
+def test_modern_tls_is_the_one_way_in(mode: str, request: pytest.FixtureRequest) -> None:
+    listener = request.getfixturevalue(mode).one(LISTENER).inputs
+    assert (listener["port"], listener["protocol"]) == (443, "HTTPS")
+    assert listener["sslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+
+@pytest.mark.rehearsal
+def test_internets_gateway_stands_before_a_load_balancer_and_until_it_is_gone(
+    public_stack: Deployment,
+) -> None:
+    (route,) = [r for r in public_stack.resources if r.name == "network-internet-route"]
+    assert route.urn in public_stack.one(LOAD_BALANCER).dependencies
+
+
+@pytest.mark.rehearsal
+def test_target_group_is_free_before_another_load_balancer_takes_it(stack: Deployment) -> None:
+    assert stack.one(LISTENER).options.delete_before_replace is True
 
 
 @pytest.mark.rehearsal
@@ -76,9 +94,7 @@ def test_hosted_zone_gives_the_certificate_and_the_name(stack: Deployment) -> No
 def test_given_certificate_is_used_and_the_record_is_left_to_its_owner(cheap_stack: Deployment) -> None:
     assert not cheap_stack.of_type(CERTIFICATE)
     assert not cheap_stack.of_type("aws:route53/record:Record")
-    certificates = [
-        r.inputs["certificateArn"] for r in cheap_stack.of_type(LISTENER) if r.inputs["port"] == 443
-    ]
+    certificates = [r.inputs["certificateArn"] for r in cheap_stack.of_type(LISTENER)]
     assert certificates == ["arn:aws:acm:eu-west-1:111122223333:certificate/mine"]
 
 
@@ -92,21 +108,13 @@ def test_allowed_networks_come_in_besides_the_vpc(cheap_stack: Deployment) -> No
 
 
 @pytest.mark.rehearsal
-def test_plain_http_serves_the_vpc_under_the_load_balancers_name(plain_stack: Deployment) -> None:
-    assert [listener.inputs["port"] for listener in plain_stack.of_type(LISTENER)] == [80]
-    assert plain_stack.outputs["trackingUri"] == "http://internal-front-door.elb.amazonaws.com"
-
-
-@pytest.mark.rehearsal
-def test_port_80_keeps_its_listener_when_plain_http_is_switched(
-    stack: Deployment, plain_stack: Deployment
+@pytest.mark.parametrize(
+    ("allowed", "callers"),
+    [([], {"0.0.0.0/0"}), (["192.0.2.0/24"], {"10.42.0.0/16", "192.0.2.0/24"})],
+)
+def test_public_door_is_open_to_all_unless_networks_are_allowed(
+    allowed: list[str], callers: set[str]
 ) -> None:
-    """AWS takes one listener per port, and another name is made before the old one goes."""
-    listeners = [
-        listener.urn
-        for mode in (stack, plain_stack)
-        for listener in mode.of_type(LISTENER)
-        if listener.inputs["port"] == 80
-    ]
-    assert len(listeners) == 2
-    assert len(set(listeners)) == 1
+    stack = declare({**CONFIG, "public": True, "allowedCidrs": allowed}, dry_run=True)
+    rules = stack.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert {rule.inputs["cidrIpv4"] for rule in rules if "cidrIpv4" in rule.inputs} == callers

@@ -21,6 +21,7 @@ BOXES = {
     "front_door": "FrontDoor",
     "tracking_server": "TrackingServer",
     "team_access": "TeamAccess",
+    "access_list": "AccessList",
 }
 
 
@@ -55,6 +56,11 @@ def test_outputs_hold_nothing_secret(stack: Deployment) -> None:
     assert stack.outputs["region"] == "eu-west-1"
 
 
+def test_admin_role_is_told_where_there_is_one(public_stack: Deployment) -> None:
+    (role,) = [r for r in public_stack.of_type("aws:iam/role:Role") if r.name == "team-access-admin"]
+    assert public_stack.outputs["adminRoleArn"] == role.outputs["arn"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the SDK's, for modules that are only looked at
 def test_tags_are_the_providers_defaults_alone(built_stack: Deployment, project: Project) -> None:
     stack = built_stack
@@ -66,7 +72,7 @@ def test_tags_are_the_providers_defaults_alone(built_stack: Deployment, project:
     assert json.loads(settings["aws:defaultTags"])["tags"]["Project"] == "mlflow-tracking"
 
 
-@pytest.mark.parametrize("mode", ["stack", "built_stack", "cheap_stack", "plain_stack"])
+@pytest.mark.parametrize("mode", ["stack", "built_stack", "cheap_stack", "public_stack"])
 def test_logical_names_are_unique_and_say_whose_they_are(mode: str, request: pytest.FixtureRequest) -> None:
     stack = request.getfixturevalue(mode)
     assert max(Counter((r.type, r.name) for r in stack.resources).values()) == 1

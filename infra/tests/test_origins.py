@@ -4,8 +4,8 @@ from origins import allowed_hosts, allowed_origins
 
 
 def test_tls_names_the_domain_only() -> None:
-    assert allowed_hosts("m.example.com", plain_http=False) == ["m.example.com", "m.example.com:*"]
-    assert allowed_origins("m.example.com", plain_http=False) == [
+    assert allowed_hosts("m.example.com") == ["m.example.com", "m.example.com:*"]
+    assert allowed_origins("m.example.com") == [
         "https://m.example.com",
         "https://m.example.com:8443",
     ]
@@ -13,8 +13,7 @@ def test_tls_names_the_domain_only() -> None:
 
 def test_origins_hold_no_pattern() -> None:
     """Flask-CORS would take `https://m.example.com:*` for https://m.example.com.evil.example too."""
-    for plain_http in (True, False):
-        assert not any("*" in origin for origin in allowed_origins("m.example.com", plain_http=plain_http))
+    assert not any("*" in origin for origin in allowed_origins("m.example.com"))
 
 
 @pytest.mark.rehearsal
@@ -33,7 +32,7 @@ def test_origins_hold_no_pattern() -> None:
 def test_mlflow_takes_the_hosts_as_meant(host: str, accepted: bool) -> None:  # noqa: FBT001
     from mlflow.server.security_utils import is_allowed_host_header  # noqa: PLC0415 - takes seconds
 
-    assert is_allowed_host_header(allowed_hosts("m.example.com", plain_http=False), host) is accepted
+    assert is_allowed_host_header(allowed_hosts("m.example.com"), host) is accepted
 
 
 @pytest.mark.rehearsal
@@ -51,15 +50,5 @@ def test_mlflow_takes_the_hosts_as_meant(host: str, accepted: bool) -> None:  # 
 def test_mlflow_takes_the_origins_as_meant(origin: str, accepted: bool) -> None:  # noqa: FBT001
     from mlflow.server.security_utils import should_block_cors_request  # noqa: PLC0415 - takes seconds
 
-    origins = allowed_origins("m.example.com", plain_http=False)
+    origins = allowed_origins("m.example.com")
     assert should_block_cors_request(origin, "POST", origins) is not accepted
-
-
-def test_plain_http_takes_a_tunnels_localhost_too() -> None:
-    assert allowed_hosts("lb.example", plain_http=True) == [
-        "lb.example",
-        "lb.example:*",
-        "localhost",
-        "localhost:*",
-    ]
-    assert allowed_origins("lb.example", plain_http=True) == ["http://lb.example"]

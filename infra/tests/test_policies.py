@@ -12,12 +12,18 @@ LOGS = "arn:aws:logs:eu-west-1:111122223333:log-group:server"
 INSTANCE = "arn:aws:rds:eu-west-1:111122223333:db:one"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:master"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1"
+MEMBER = "arn:aws:iam::111122223333:role/jobs/training"
+PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/prod/access/teams/vision"
+ACCESS_LIST = "/mlflow-tracking/prod/access"
 READ = {"s3:ListBucket", "s3:GetObject", "s3:GetObjectVersion"}
 WRITE = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 GRANTS = {
     "read": policies.read_team_artifacts(BUCKET, "vision"),
     "write": policies.write_team_artifacts(BUCKET, "vision"),
     "show": policies.show_artifacts(BUCKET),
+    "admin": policies.read_all_artifacts(BUCKET),
+    "data": policies.use_data({"labels": True, "images": False}, "aws"),
+    "access list": policies.read_access_list(PARAMETER, ACCESS_LIST),
     "log in": policies.log_in_to_database(INSTANCE, "db-ONE", "mlflow"),
     "secret": policies.read_secret(SECRET),
     "logs": policies.write_log_streams(LOGS, "task/*"),
@@ -67,7 +73,12 @@ def test_team_reaches_its_own_prefix_only(level: str, key: str, allowed: bool) -
 
 @pytest.mark.parametrize(
     ("grant", "prefix"),
-    [("read", "workspaces/vision/*"), ("write", "workspaces/vision/*"), ("show", "workspaces/*")],
+    [
+        ("read", "workspaces/vision/*"),
+        ("write", "workspaces/vision/*"),
+        ("show", "workspaces/*"),
+        ("admin", "workspaces/*"),
+    ],
 )
 def test_bucket_is_listed_below_the_prefix_only(grant: str, prefix: str) -> None:
     listing = [one for one in statements(GRANTS[grant]) if "s3:ListBucket" in one["Action"]]
@@ -134,8 +145,107 @@ def test_trust_names_exactly_the_principals() -> None:
     assert statement["Action"] == "sts:AssumeRole"
 
 
-def test_bucket_refuses_everybody_without_tls() -> None:
-    (statement,) = statements(policies.tls_only(BUCKET))
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
-    assert statement["Resource"] == [BUCKET, f"{BUCKET}/*"]
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+def team_statements(team: str, **rest: Any) -> list[Document]:
+    return [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": [BUCKET],
+            "Condition": {"StringLike": {"s3:prefix": f"workspaces/{team}/*"}},
+            **rest,
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:PutObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+            "Resource": [f"{BUCKET}/workspaces/{team}/*"],
+            **rest,
+        },
+    ]
+
+
+TLS_ONLY = {
+    "Sid": "TlsOnly",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": [BUCKET, f"{BUCKET}/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+
+
+def test_bucket_refuses_everybody_without_tls_and_lets_nobody_in() -> None:
+    alone = {"Version": "2012-10-17", "Statement": [TLS_ONLY]}
+    assert policies.guard_artifacts(BUCKET, {}) == alone
+    assert policies.guard_artifacts(BUCKET, {"vision": ()}) == alone
+
+
+def test_bucket_lets_each_teams_members_do_what_its_writers_do_and_no_more() -> None:
+    members = {"vision": ("arn:b", "arn:a"), "robots": (), "speech": (MEMBER,)}
+    assert policies.guard_artifacts(BUCKET, members) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            TLS_ONLY,
+            *team_statements("speech", Principal={"AWS": [MEMBER]}),
+            *team_statements("vision", Principal={"AWS": ["arn:a", "arn:b"]}),
+        ],
+    }
+    assert GRANTS["write"]["Statement"] == team_statements("vision")
+
+
+def test_admin_reads_every_teams_artifacts_and_writes_none() -> None:
+    assert GRANTS["admin"] == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket"],
+                "Resource": [BUCKET],
+                "Condition": {"StringLike": {"s3:prefix": "workspaces/*"}},
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+                "Resource": [f"{BUCKET}/workspaces/*"],
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_data_buckets_are_read_and_only_some_written(partition: str) -> None:
+    images, labels = f"arn:{partition}:s3:::images", f"arn:{partition}:s3:::labels"
+    reading = [
+        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [images, labels]},
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": [f"{images}/*", f"{labels}/*"],
+        },
+    ]
+    writing = {
+        "Effect": "Allow",
+        "Action": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+        "Resource": [f"{labels}/*"],
+    }
+    assert policies.use_data({"labels": True, "images": False}, partition) == {
+        "Version": "2012-10-17",
+        "Statement": [*reading, writing],
+    }
+    assert policies.use_data({"labels": False, "images": False}, partition)["Statement"] == reading
+
+
+def test_access_list_is_read_below_its_own_path_only() -> None:
+    below = "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/prod/access"
+    assert GRANTS["access list"] == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["ssm:GetParametersByPath"], "Resource": [below, f"{below}/*"]}
+        ],
+    }
+    assert not may(GRANTS["access list"], "ssm:GetParametersByPath", f"{below}-of-another/teams/vision")

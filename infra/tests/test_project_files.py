@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pulumi_aws
@@ -12,17 +13,19 @@ from config_reader import ConfigReader
 from infra.tests.conftest import ROOT
 from rehearsal.project import Project
 from settings import REGION, Settings, read_settings
+from teams import FIELDS
 
 OWN = "mlflow-tracking:"
 PROJECT = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 DESCRIBED = {key: entry for key, entry in PROJECT["config"].items() if ":" not in key}
 EXAMPLE = (ROOT / "Pulumi.example.yaml").read_text()
 LOCAL = (ROOT / "Pulumi.local.yaml").read_text()
-REQUIRED = {"teams"}
+REQUIRED = {"teams", "domain"}
 
 
 def uncommented(text: str) -> dict[str, Any]:
-    return yaml.safe_load(re.sub(r"^  # (mlflow-tracking:)", r"  \1", text, flags=re.MULTILINE))["config"]
+    live = re.sub(r"^( +)# (?=(mlflow-tracking:)?\w+: )", r"\1", text, flags=re.MULTILINE)
+    return yaml.safe_load(live)["config"]
 
 
 def read(project: Project, config: dict[str, Any]) -> Settings:
@@ -65,6 +68,13 @@ def test_example_is_a_sound_stack(project: Project) -> None:
 def test_example_stays_sound_with_every_line_live(project: Project) -> None:
     settings = read(project, uncommented(EXAMPLE))
     assert settings.certificate_arn
+    assert settings.admins
+
+
+def test_example_shows_all_that_a_team_may_list(project: Project) -> None:
+    (team,) = read(project, uncommented(EXAMPLE)).teams.values()
+    assert all(asdict(team).values())
+    assert set(uncommented(EXAMPLE)[f"{OWN}teams"]["vision"]) == set(FIELDS)
 
 
 def test_example_shows_every_key_once_with_its_default() -> None:
@@ -77,7 +87,7 @@ def test_example_shows_every_key_once_with_its_default() -> None:
 
 def test_example_has_only_what_is_needed_live() -> None:
     live = {key.removeprefix(OWN) for key in yaml.safe_load(EXAMPLE)["config"]}
-    assert live == {REGION, "domain", "hostedZoneId", *REQUIRED}
+    assert live == {REGION, "hostedZoneId", *REQUIRED}
 
 
 def test_local_stack_is_sound(project: Project) -> None:

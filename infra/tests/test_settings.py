@@ -42,6 +42,7 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
             "speech": Team(writers=("arn:aws:iam::111122223333:role/vision",), readers=()),
             "vision": Team(writers=("arn:aws:iam::111122223333:role/vision",), readers=("444455556666",)),
         },
+        admins=(),
         task_cpu=1024,
         task_memory=2048,
         min_tasks=1,
@@ -49,7 +50,7 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
         domain="mlflow.example.com",
         hosted_zone_id="Z0123456789",
         certificate_arn="",
-        plain_http=False,
+        public=False,
         allowed_cidrs=(),
         vpc_cidr="10.42.0.0/16",
         egress="nat",
@@ -76,7 +77,9 @@ def test_sound_config_is_read_whole(text_config: dict[str, str]) -> None:
         {"domain": "localhost"},
         {"hostedZoneId": "", "certificateArn": CERTIFICATE},
         {"certificateArn": CERTIFICATE},
-        {"plainHttp": "true", "domain": "", "hostedZoneId": ""},
+        {"public": "true"},
+        {"public": "true", "allowedCidrs": '["192.0.2.0/24"]'},
+        {"admins": '["arn:aws:iam::111122223333:role/platform", 444455556666]'},
         {"allowedCidrs": '["10.8.0.0/16", "192.0.2.0/24"]'},
         {"egress": "public-ip"},
         {"vpcCidr": "192.168.7.0/24"},
@@ -120,7 +123,10 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
         ("minTasks", "0", "1 to 100", "set minTasks 1"),
         ("maxTasks", "101", "minTasks to 100", "set maxTasks 4"),
         ("minTasks", "5", "minTasks (5) to 100", "set maxTasks 5"),
-        ("domain", "", "plainHttp: true", "set domain mlflow.example.com"),
+        ("admins", "*", "a list", "rm --path 'admins' && pulumi config set --path 'admins[0]' arn:aws:iam::"),
+        ("admins", '["*"]', "never *", "set --path 'admins[0]' arn:aws:iam::"),
+        ("domain", "", "a host name", "set domain mlflow.example.com"),
+        ("domain", None, "a host name", "set domain mlflow.example.com"),
         ("domain", "https://mlflow.example.com", "without https:// or port", "set domain mlflow.example.com"),
         ("domain", "mlflow.example.com:8443", "without https:// or port", "set domain mlflow.example.com"),
         ("domain", "*.example.com", "a host name", "set domain mlflow.example.com"),
@@ -133,9 +139,7 @@ def test_other_sound_values_are_taken(text_config: dict[str, str], changes: dict
             "a certificate in eu-west-1",
             "set certificateArn arn:aws:acm:eu-west-1:",
         ),
-        ("plainHttp", "yes", "false or true", "set plainHttp false"),
-        ("plainHttp", "true", "nothing with plainHttp: true, which has no TLS", "rm hostedZoneId"),
-        ("public", "true", "false until the login exists", "set public false"),
+        ("plainHttp", "true", "only the keys that Pulumi.yaml describes", "rm plainHttp"),
         ("public", "no", "false or true", "set public false"),
         (
             "allowedCidrs",
@@ -198,13 +202,6 @@ def test_no_secret_is_shown_and_no_unknown_keys_value(text_config: dict[str, str
         "image.password": "[secret]",
     }
     assert "hunter" not in str(failure.value)
-
-
-def test_plain_http_serves_no_other_network(text_config: dict[str, str]) -> None:
-    (fault,) = faults(
-        text_config, plainHttp="true", domain="", hostedZoneId="", allowedCidrs='["10.8.0.0/16"]'
-    )
-    assert (fault.key, fault.command) == ("allowedCidrs", "pulumi config rm allowedCidrs")
 
 
 def test_missing_keys_are_all_named_when_nothing_is_set() -> None:

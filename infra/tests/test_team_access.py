@@ -1,8 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 
-from rehearsal.deployment import Deployment, Resource
+import policies
+from infra.tests.conftest import ADMIN, CONFIG, FULL_CONFIG, PaperCloud, declare
+from rehearsal.deployment import Deployment, DeploymentError, Resource
+from team_access import data_rights
 
 pytestmark = pytest.mark.rehearsal
 
@@ -13,6 +17,17 @@ READER = "444455556666"
 def team_roles(stack: Deployment) -> dict[str, Resource]:
     roles = stack.of_type("aws:iam/role:Role")
     return {role.name: role for role in roles if role.name.startswith("team-access-")}
+
+
+def grants(stack: Deployment) -> dict[str, dict[str, Any]]:
+    """Return the policies of each team role, by role and purpose."""
+    roles = {role.outputs["name"]: name for name, role in team_roles(stack).items()}
+    found: dict[str, dict[str, Any]] = {name: {} for name in roles.values()}
+    for policy in stack.of_type("aws:iam/rolePolicy:RolePolicy"):
+        if bearer := roles.get(policy.inputs["role"]):
+            purpose = policy.name.removeprefix(f"{bearer}-")
+            found[bearer][purpose] = json.loads(policy.inputs["policy"])
+    return found
 
 
 def test_each_team_has_a_writer_and_a_reader(stack: Deployment) -> None:
@@ -28,32 +43,75 @@ def test_each_team_has_a_writer_and_a_reader(stack: Deployment) -> None:
         ("team-access-vision-reader", [READER, WRITER]),
         ("team-access-speech-writer", [WRITER]),
         ("team-access-speech-reader", [WRITER]),
+        ("team-access-admin", [ADMIN]),
     ],
 )
 def test_role_trusts_exactly_the_given_principals(
-    stack: Deployment, role: str, principals: list[str]
+    public_stack: Deployment, role: str, principals: list[str]
 ) -> None:
-    trust = json.loads(team_roles(stack)[role].inputs["assumeRolePolicy"])
+    trust = json.loads(team_roles(public_stack)[role].inputs["assumeRolePolicy"])
     (statement,) = trust["Statement"]
     assert statement == {"Effect": "Allow", "Principal": {"AWS": principals}, "Action": "sts:AssumeRole"}
 
 
-def test_sessions_end_after_an_hour(stack: Deployment) -> None:
-    assert {role.inputs["maxSessionDuration"] for role in team_roles(stack).values()} == {3600}
+def test_sessions_end_after_an_hour(public_stack: Deployment) -> None:
+    assert {role.inputs["maxSessionDuration"] for role in team_roles(public_stack).values()} == {3600}
 
 
-def test_path_names_all_roles_of_a_stack_and_no_others(stack: Deployment) -> None:
-    assert {role.inputs["path"] for role in team_roles(stack).values()} == {"/mlflow-tracking/paper/"}
+def test_path_names_all_roles_of_a_stack_and_no_others(public_stack: Deployment) -> None:
+    assert {role.inputs["path"] for role in team_roles(public_stack).values()} == {"/mlflow-tracking/paper/"}
 
 
 def test_role_has_its_artifact_policy_and_no_other(stack: Deployment) -> None:
-    names = {role.outputs["name"] for role in team_roles(stack).values()}
-    policies = [p for p in stack.of_type("aws:iam/rolePolicy:RolePolicy") if p.inputs["role"] in names]
-    assert sorted(p.inputs["role"] for p in policies) == sorted(names)
+    bucket = stack.one("aws:s3/bucket:Bucket").outputs["arn"]
     assert not stack.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
-    for policy in policies:
-        team = policy.name.split("-")[2]
-        assert f"workspaces/{team}/*" in policy.inputs["policy"]
+    assert grants(stack) == {
+        f"team-access-{team}-{level}": {"artifacts": rights(bucket, team)}
+        for team in ("speech", "vision")
+        for level, rights in (
+            ("writer", policies.write_team_artifacts),
+            ("reader", policies.read_team_artifacts),
+        )
+    }
+
+
+def test_data_buckets_are_for_their_teams_roles_and_readers_only_read_them(public_stack: Deployment) -> None:
+    data = {role: purposes["data"] for role, purposes in grants(public_stack).items() if "data" in purposes}
+    assert data == {
+        "team-access-vision-writer": policies.use_data({"images": False, "labels": True}, "aws"),
+        "team-access-vision-reader": policies.use_data({"images": False, "labels": False}, "aws"),
+    }
+
+
+def test_admins_role_reads_all_artifacts_and_has_no_other_right(public_stack: Deployment) -> None:
+    bucket = public_stack.one("aws:s3/bucket:Bucket").outputs["arn"]
+    assert grants(public_stack)["team-access-admin"] == {"artifacts": policies.read_all_artifacts(bucket)}
+
+
+def test_team_of_the_name_admin_does_not_meet_the_admins_role() -> None:
+    stack = declare({**FULL_CONFIG, "teams": {"admin": FULL_CONFIG["teams"]["vision"]}}, dry_run=True)
+    assert set(team_roles(stack)) == {
+        "team-access-admin",
+        "team-access-admin-writer",
+        "team-access-admin-reader",
+    }
+
+
+def test_partition_of_data_buckets_is_the_stacks() -> None:
+    rights = data_rights("arn:aws-cn:s3:::store", "vision", {"images": True})
+    assert rights == policies.use_data({"images": True}, "aws-cn")
+
+
+def test_artifact_bucket_is_no_data_bucket() -> None:
+    """Its name is known only once it is there, so a first preview cannot say so."""
+    bucket = "artifact-store-bucket-1a2b3c4"
+    vision = {"writers": [WRITER], "dataBuckets": {bucket: "read"}}
+    with pytest.raises(DeploymentError) as failure:
+        declare({**CONFIG, "teams": {"vision": vision}}, cloud=PaperCloud())
+    assert (
+        f"teams.vision.dataBuckets: {bucket} holds the artifacts of all teams; take it out: "
+        f"pulumi config rm --path 'teams.vision.dataBuckets.{bucket}'"
+    ) in str(failure.value)
 
 
 def test_outputs_tell_a_team_what_it_needs(stack: Deployment) -> None:

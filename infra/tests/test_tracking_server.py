@@ -27,14 +27,21 @@ def actions(stack: Deployment, role: str) -> set[str]:
     return {action for statement in statements(stack, role) for action in statement["Action"]}
 
 
-def test_task_may_show_artifacts_and_log_in_and_nothing_else(stack: Deployment) -> None:
-    assert actions(stack, "tracking-server-task-role") == {"s3:ListBucket", "s3:GetObject", "rds-db:connect"}
+def test_task_may_show_artifacts_log_in_look_up_who_may_come_in_and_nothing_else(stack: Deployment) -> None:
+    assert actions(stack, "tracking-server-task-role") == {
+        "s3:ListBucket",
+        "s3:GetObject",
+        "rds-db:connect",
+        "ssm:GetParametersByPath",
+    }
     resources = {r for s in statements(stack, "tracking-server-task-role") for r in s["Resource"]}
     bucket = f"arn:aws:s3:::{stack.outputs['artifactBucket']}"
     assert resources == {
         bucket,
         f"{bucket}/workspaces/*",
         "arn:aws:rds-db:eu-west-1:111122223333:dbuser:db-RESOURCE/mlflow",
+        "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/paper/access",
+        "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/paper/access/*",
     }
 
 
@@ -64,6 +71,16 @@ def test_server_takes_the_front_doors_hosts_and_origins(stack: Deployment, conta
     assert environment["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == (
         "https://mlflow.example.com,https://mlflow.example.com:8443"
     )
+
+
+def test_server_takes_logins_for_its_own_name_from_the_access_list(
+    stack: Deployment, containers: Containers
+) -> None:
+    environment = {v["name"]: v["value"] for v in containers(stack)["tracking-server"]["environment"]}
+    assert environment["SERVER_ID"] == stack.outputs["trackingUri"].removeprefix("https://")
+    parameters = stack.of_type("aws:ssm/parameter:Parameter")
+    assert parameters
+    assert all(p.inputs["name"].startswith(f"{environment['ACCESS_LIST']}/") for p in parameters)
 
 
 def test_task_is_a_fargate_task_of_the_given_size(stack: Deployment) -> None:
@@ -142,6 +159,9 @@ def test_autoscaling_owns_the_number_of_tasks(stack: Deployment) -> None:
         "tracking-server-task-database-login",
         "tracking-server-execution-image",
         "tracking-server-execution-master-secret",
+        "tracking-server-task-access-list",
+        "access-list-team-speech",
+        "access-list-team-vision",
     ],
 )
 def test_first_task_starts_after_what_it_needs(stack: Deployment, needed: str) -> None:

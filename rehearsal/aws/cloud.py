@@ -16,6 +16,7 @@ from rehearsal.aws import (
     network,
     rds,
     s3,
+    ssm,
     traffic,
 )
 from rehearsal.aws.account import Account, Handler
@@ -38,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     **ecr.HANDLERS,
     **ecs.HANDLERS,
     **autoscaling.HANDLERS,
+    **ssm.HANDLERS,
 }
 
 

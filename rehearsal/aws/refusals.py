@@ -18,6 +18,8 @@ LOOK_UP = {
 }
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 LIFECYCLE_RULE = {"rulePriority", "selection", "action"}
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+LONGEST_PARAMETER = {"Standard": 4096, "Advanced": 8192}
 
 
 def refuse_dangling_ids(account: Account, declared: dict[str, Any]) -> None:
@@ -62,4 +64,15 @@ def lifecycle_document(text: str) -> str:
     rules = document.get("rules") if isinstance(document, dict) else None
     if not rules or any(set(rule) - {"description"} != LIFECYCLE_RULE for rule in rules):
         raise ValueError(f"no lifecycle policy: {text}")
+    return text
+
+
+def parameter_value(text: str, tier: str) -> str:
+    """Return an SSM parameter's value.
+
+    Raises:
+        ValueError: it is longer than its tier takes.
+    """
+    if len(text.encode()) > LONGEST_PARAMETER.get(tier, 0):
+        raise ValueError(f"a parameter of tier {tier} takes {LONGEST_PARAMETER}, not {len(text)} characters")
     return text

@@ -4,13 +4,14 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.tests.fake_docker import FakeDocker
+from policies import trust_principals
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.aws.docker_image import ImageBuild
 from rehearsal.certificates import CertificateAuthority
@@ -90,10 +91,24 @@ def lasting(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> 
 
 
 @pytest.fixture(scope="session")
-def plain(cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]) -> tuple[Deployment, Deployment]:
-    """Return preview and up of a stack without a domain."""
-    config = stack_config(plainHttp=True, domain="", hostedZoneId="")
-    return preview_and_up(cloud, config)
+def public(
+    emulator: Emulator, cloud: EmulatedAws, stack_config: Callable[..., dict[str, Any]]
+) -> tuple[Deployment, Deployment]:
+    """Return preview and up of a stack on the internet, with admins and all that a team may list."""
+    config = stack_config(public=True)
+    (writer,) = config["teams"]["vision"]["writers"]
+    job = emulator.client("iam").create_role(
+        RoleName="training-job",
+        Path="/jobs/",
+        AssumeRolePolicyDocument=json.dumps(trust_principals((writer,))),
+    )
+    team = {
+        "writers": [writer],
+        "members": [job["Role"]["Arn"]],
+        "dataBuckets": {"images": "read", "labels": "read-write"},
+        "notBefore": "2026-11-23T12:00:00Z",
+    }
+    return preview_and_up(cloud, {**config, "admins": [writer], "teams": {"vision": team}})
 
 
 @pytest.fixture(scope="session")
@@ -103,26 +118,24 @@ def built(
     """Return preview and up of a stack whose image is built, from a base of its own."""
     with pytest.MonkeyPatch.context() as environment:
         FakeDocker(tmp_path_factory.mktemp("docker"), environment)
-        return preview_and_up(cloud, stack_config(image="", baseImage="registry.example.com/python:3.12"))
+        config = stack_config(image="", baseImage="registry.example.com/python:3.12")
+        return preview_and_up(cloud, config, stack="test")
 
 
-def preview_and_up(cloud: EmulatedAws, config: dict[str, Any]) -> tuple[Deployment, Deployment]:
-    project = Project(ROOT)
+def preview_and_up(
+    cloud: EmulatedAws, config: dict[str, Any], *, stack: str = ""
+) -> tuple[Deployment, Deployment]:
+    """Preview and up; each stack has a name of its own, since the access list bears it."""
+    project, stack = Project(ROOT), stack or f"test-{next(_numbers)}"
     return (
-        deploy(project, "test", config, cloud=cloud, dry_run=True, log=lambda _: None),
-        deploy(project, "test", config, cloud=cloud, log=lambda _: None),
+        deploy(project, stack, config, cloud=cloud, dry_run=True, log=lambda _: None),
+        deploy(project, stack, config, cloud=cloud, log=lambda _: None),
     )
 
 
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
-    with Docker() as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
-    """Return the stack that the rehearsal uses, its image built, pushed, pulled and run in containers."""
+@contextmanager
+def started(docker: Docker | None = None) -> Iterator[RehearsedStack]:
+    """Run the stack that the rehearsal uses, up to the team's first run."""
     with tempfile.TemporaryDirectory(prefix="mlflow-") as name:
         work = Path(name)
         # As the rehearsal's own: Postgres, when not root, passes through.
@@ -134,6 +147,26 @@ def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
             yield stack
         finally:
             stack.close()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[RehearsedStack]:
+    """Return the stack that the rehearsal uses, its task in plain processes."""
+    with started() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    with Docker() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
+    """Return the stack that the rehearsal uses, its image built, pushed, pulled and run in containers."""
+    with started(docker) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
 
 
-@pytest.fixture(params=["rehearsed", "lasting", "plain", "built"])
+@pytest.fixture(params=["rehearsed", "lasting", "public", "built"])
 def made(request: pytest.FixtureRequest) -> Made:
     stack: Made = request.getfixturevalue(request.param)
     return stack

@@ -30,6 +30,7 @@ SECOND: dict[str, Callable[[], dict[str, Any]]] = {
     "aws:rds/instance:Instance": lambda: {"identifier": f"second-{next(_ports)}"},
     "aws:route53/record:Record": lambda: {"name": f"second-{next(_ports)}.localhost"},
     IMAGE: lambda: {"tags": [f"{REPOSITORY}:second-{next(_ports)}"]},
+    "aws:ssm/parameter:Parameter": lambda: {"name": f"/second/{next(_ports)}"},
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda: _same_ports(next(_ports)),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda: _same_ports(next(_ports)),
 }
@@ -98,6 +99,7 @@ SEEDED: dict[str, tuple[dict[str, Any], str]] = {
         {"versioningConfiguration": {"status": "On"}},
         "received 'On'",
     ),
+    "aws:ssm/parameter:Parameter": ({"type": "Text"}, "received 'Text', AWS knows String"),
     IMAGE: (
         {"registries": [{"address": REPOSITORY, "username": "AWS", "password": "of-yesterday"}]},
         "not the credentials that ECR gave",
@@ -276,3 +278,23 @@ def test_the_provider_is_configured_by_what_it_plays_only(cloud: EmulatedAws) ->
         cloud.configure({"region": "eu-west-1", "endpoints": "[]"})
     with pytest.raises(ValueError, match="received us-east-1, emulated is eu-west-1"):
         cloud.configure({"region": "us-east-1"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"name": None, "insecureValue": "x" * 4097}, "takes .*'Standard': 4096"),
+        ({"name": "/second/secret", "value": "hidden"}, "nothing was done with value"),
+        ({"name": "/aws/second"}, "reserved parameter name"),
+        ({"tier": "Free", "name": "/second/free"}, "a parameter of tier Free"),
+    ],
+)
+def test_a_parameter_that_aws_would_not_take_is_refused(
+    cloud: EmulatedAws, one_of: Callable[[str], Resource], wrong: dict[str, Any], said: str
+) -> None:
+    assert re.search(said, _faults(cloud, _changed(one_of("aws:ssm/parameter:Parameter"), wrong)))
+
+
+def test_a_name_is_taken_by_one_parameter(cloud: EmulatedAws, rehearsed: Made) -> None:
+    again = next(r for r in rehearsed[1].resources if r.type == "aws:ssm/parameter:Parameter")
+    assert "ParameterAlreadyExists" in _faults(cloud, again)
