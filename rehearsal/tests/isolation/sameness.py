@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from rehearsal.tests.isolation.client import Answer
 from rehearsal.tests.isolation.values import COMMON, Seeded
 
-# What a server makes up anew for each request: ids, times, numbers of experiments.
-MADE_UP = re.compile(r"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{6,}")
+# What a server makes up anew for each request: ids, digests, numbers of experiments, times.
+MADE_UP = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}|\d{6,}"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"
+)
 # They differ for reasons of their own.
 PASSING_HEADERS = {"date", "content-length"}
 # A shorter text can stand anywhere.
