@@ -61,6 +61,10 @@ class Client:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:500].decode()}")
         return json.loads(text)
 
+    def close(self) -> None:
+        """Forget a connection that was not to be had; the next request opens another."""
+        self._connection.close()
+
 
 def _server(stack: ExitStack, name: str, postgres: Postgres) -> Client:
     port = free_port()
@@ -80,7 +84,8 @@ def _server(stack: ExitStack, name: str, postgres: Postgres) -> Client:
     def reason_not_ready() -> str | None:
         try:
             client.ask("POST", "/experiments/search", {"max_results": 1})
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
+            client.close()
             return str(error)
         return None
 
@@ -89,8 +94,8 @@ def _server(stack: ExitStack, name: str, postgres: Postgres) -> Client:
 
 
 def _compare(clients: dict[str, Client]) -> None:
-    run = clients["without"].ask("POST", "/experiments/create", {"name": "bench-login"})
-    run = clients["without"].ask("POST", "/runs/create", {"experiment_id": run["experiment_id"]})
+    made = clients["without"].ask("POST", "/experiments/create", {"name": "bench-login"})
+    run = clients["without"].ask("POST", "/runs/create", {"experiment_id": made["experiment_id"]})
     run_id = run["run"]["info"]["run_id"]
     metric = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 0}
     requests = {
@@ -102,8 +107,7 @@ def _compare(clients: dict[str, Client]) -> None:
         # The first pair only warms up.
         for pair in range(PAIRS + 1):
             print(f"{what}: pair {pair} of {PAIRS}" if pair else f"{what}: warming up", flush=True)
-            for name in reversed(SERVERS) if pair % 2 else SERVERS:
-                measured = _median(clients[name], request)
+            for name, measured in _medians(clients, request).items():
                 if pair:
                     seconds[name].append(measured)
         without, login = (statistics.median(seconds[name]) for name in SERVERS)
@@ -115,13 +119,15 @@ def _compare(clients: dict[str, Client]) -> None:
             print(f"  {name}: {' '.join(f'{value * 1e3:.2f}' for value in sorted(values))}")
 
 
-def _median(client: Client, request: tuple[str, str, Any]) -> float:
-    times = []
-    for _ in range(REQUESTS):
-        begun = time.perf_counter()
-        client.ask(*request)
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+def _medians(clients: dict[str, Client], request: tuple[str, str, Any]) -> dict[str, float]:
+    """Ask both in turns, request by request, so that what else the machine does slows both."""
+    times: dict[str, list[float]] = {name: [] for name in clients}
+    for turn in range(REQUESTS):
+        for name in sorted(clients, reverse=bool(turn % 2)):
+            begun = time.perf_counter()
+            clients[name].ask(*request)
+            times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 if __name__ == "__main__":

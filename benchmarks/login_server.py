@@ -45,9 +45,7 @@ async def _answer(_: Token) -> str:
 
 def main(kind: str, port: int) -> None:
     """Serve MLflow's app, behind the login or not, on the Postgres that the environment names."""
-    backend = Backend(
-        region=PLACE.region, host="", port=0, database="", user="", artifact_root=ROOT
-    )
+    backend = Backend(region=PLACE.region, host="", port=0, database="", user="", artifact_root=ROOT)
     os.environ.update(mlflow_environment(backend))
     # They read the environment when they are imported.
     from mlflow.server import handlers  # noqa: PLC0415
