@@ -24,7 +24,9 @@ def without(text: str, sent: Mapping[str, str]) -> str:
     return text
 
 
-def difference(theirs: Answer, absent: Answer, sent: Mapping[str, str], absent_sent: Mapping[str, str]) -> str:
+def difference(
+    theirs: Answer, absent: Answer, sent: Mapping[str, str], absent_sent: Mapping[str, str]
+) -> str:
     """Say how two answers differ beside the ids that were sent; nothing when they do not."""
     if theirs.status != absent.status:
         return f"{theirs.status} {theirs.text[:300]!r}, for what does not exist {absent.status} {absent.text[:300]!r}"

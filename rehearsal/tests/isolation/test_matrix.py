@@ -108,7 +108,11 @@ def test_what_another_team_has_might_as_well_not_exist(world: World) -> None:
     # What it wrote may not show it anything either, when it reads its own.
     own = [world.allowed(e, t, foreign.OTHER, standing(world.other)) for e, t in _readable(world)]
     failed += world.ask("other team", own)
-    failed += [f"shown in its own: {line}" for line, text in _reads(world, foreign.OTHER) if world.own["mark"] in text]
+    failed += [
+        f"shown in its own: {line}"
+        for line, text in _reads(world, foreign.OTHER)
+        if world.own["mark"] in text
+    ]
     after = world.kept()
     failed += [
         f"lost in {table}: {row}"
