@@ -27,8 +27,8 @@ FOREIGN_HOST = "Invalid Host header"  # mlflow/server/security_utils.py
 EXPORTED_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # What the server's login says, and what client/ says before it asks; each is a sentence with its command.
 LOGIN_REFUSED = re.compile(
-    r"(?:UNAUTHENTICATED: |PERMISSION_DENIED: |TEMPORARILY_UNAVAILABLE: |API request to \S+ failed with exception )"
-    r"(?P<reason>.*)"
+    r"(?:(?:UNAUTHENTICATED|PERMISSION_DENIED|TEMPORARILY_UNAVAILABLE):"
+    r"|API request to \S+ failed with exception) (?P<reason>.*)"
 )
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the usual 7 are four silent minutes
