@@ -17,8 +17,9 @@ from rehearsal.deployment import DeploymentError
 from rehearsal.laptop import ROOT
 from rehearsal.processes import end_children
 from rehearsal.report import Report
-from rehearsal.stack import TEAM, RehearsedStack
+from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
+from rehearsal.teams import PERSON, TEAM
 
 FOLDER = ROOT / ".rehearsal"
 LOCK_FILE = FOLDER / "lock"
@@ -149,12 +150,13 @@ def rehearse(*, keep: bool) -> int:
 
 
 def _show(stack: RehearsedStack) -> None:
+    address = stack.open_ui()
     environment = stack.laptop.environment if stack.laptop else {}
     shown = {k: v for k, v in environment.items() if k not in {"PATH", "HOME"}} | LOOPBACK_WITHOUT_PROXY
     CLIENT_FILE.write_text("".join(f"{k}={v}\n" for k, v in shown.items()))
     print(
-        f"\n  UI       {stack.tracking_uri}/#/experiments?workspace={TEAM}\n"
-        "           (its certificate is the rehearsal's own, so the browser asks once)\n"
+        f"\n  UI       {address}\n"
+        f"           (mlflow-team ui, logged in as {PERSON} of team {TEAM}: a browser alone has no login)\n"
         "           (of its pages, the assistant and the usage statistics are off on this server)\n"
         "  client   set -a; . .rehearsal/client.env; set +a; .venv/bin/python your_training.py\n"
         "  end      Ctrl-C\n",

@@ -16,6 +16,7 @@ from rehearsal.processes import Process, listening_socket
 REGION = "eu-west-1"
 ACCOUNT_ID = "000000000000"
 ENVIRONMENT = Path(__file__).parent.parent / ".venv-emulator"
+APPLICATION = Path(__file__).parent / "emulated" / "application.py"
 READY_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 75
 # The emulator's account root; it exists on loopback only and ends with the rehearsal.
@@ -43,7 +44,7 @@ class Emulator:
             "AWS emulator",
             # Not by its own command: that binds 127.0.0.1:443 as well when it is free.
             [
-                ENVIRONMENT / "bin" / "python", "-m", "hypercorn", "ministack.app:app",
+                ENVIRONMENT / "bin" / "python", "-m", "hypercorn", f"{APPLICATION}:app",
                 "--bind", f"fd://{self._listener.fileno()}",
                 "--insecure-bind", f"fd://{self._plain_listener.fileno()}",
                 "--certfile", certificate.chain, "--keyfile", certificate.key,

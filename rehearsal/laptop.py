@@ -3,20 +3,23 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rehearsal.plain_containers import interpreter_path
-from rehearsal.processes import tied
+from rehearsal.processes import Process, tied
 
 ROOT = Path(__file__).parent.parent
 CLIENT_SECONDS = 180.0
+UI_SECONDS = 60.0
+UI_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
 # What the onboarding script tells a person to type next leads nowhere once the rehearsal has ended.
 HINTS = ("next: ", "take it back: ", "see it: ")
 
@@ -92,6 +95,23 @@ class Laptop:
                 self.smoke = _outcomes(results)
         if self.smoke["skipped"]:
             raise ClientError(f"{self.smoke['skipped']} smoke tests were skipped")
+
+    @contextlib.contextmanager
+    def ui(self, logs: Path) -> Iterator[str]:
+        """Run `mlflow-team ui`, which logs a browser in, and yield the address that it prints.
+
+        Raises:
+            NotReadyError: it printed none.
+        """
+        command = [sys.executable, "-m", "mlflow_team", "ui", "--no-browser"]
+        with Process("mlflow-team ui", command, environment=self.environment, log=logs / "ui.log") as process:
+
+            def reason() -> str | None:
+                return None if UI_ADDRESS.search(process.log.read_text()) else "it printed no address"
+
+            process.wait_ready(reason, seconds=UI_SECONDS)
+            (address,) = UI_ADDRESS.findall(process.log.read_text())
+            yield address
 
     def _run(self, arguments: list[str], more: Mapping[str, str]) -> None:
         """Run Python as a person would, its output line by line under the step."""

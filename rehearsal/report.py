@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.steps import Step
 
 
@@ -42,3 +43,11 @@ class Report:
         lines.append(f"  {sum(self.resources.values())} resources of {len(self.resources)} types created;"
                      f" smoke tests: {smoke}")  # fmt: skip
         return "\n".join(lines)
+
+
+def not_compared(met: set[tuple[str, str]]) -> list[str]:
+    """Name the declared properties that were excepted from the comparison, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for kind, declared in sorted(met):
+        names.setdefault(EXCEPTIONS[kind, declared], []).append(f"{kind.rsplit(':', 1)[1]}.{declared}")
+    return [f"not compared with what was created: {', '.join(names[why])}: {why}" for why in names]

@@ -10,8 +10,8 @@ from socket import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from rehearsal import teams
 from rehearsal.aws.cloud import EmulatedAws
-from rehearsal.aws.comparison import EXCEPTIONS
 from rehearsal.certificates import CertificateAuthority
 from rehearsal.containers.docker import Docker
 from rehearsal.containers.postgres import PostgresContainer
@@ -32,15 +32,14 @@ from rehearsal.processes import free_port, listening_socket
 from rehearsal.project import Project
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
+from rehearsal.report import not_compared
 from rehearsal.steps import Steps
 from rehearsal.task import Runtime, Task
+from rehearsal.teams import OTHER_TEAM, PERSON, TEAM
 from rehearsal.unrehearsed import STAND_INS, UnrehearsedError
 
 STACK = "rehearsal"
 DOMAIN = "localhost"
-TEAM, OTHER_TEAM = "vision", "speech"
-# Ada joins the vision team in the rehearsal, Grace is the speech team's.
-PERSON, OTHER_PERSON = "ada", "grace"
 # Names the image's base where no registry is reached.
 BASE_IMAGE = "BASE_IMAGE"
 
@@ -49,8 +48,10 @@ class RehearsedStack:
     """Everything of one rehearsal.
 
     Attributes:
+        config: the stack's, as in `Pulumi.<stack>.yaml`.
         deployment: what `up` made.
         tracking_uri: where clients and browsers reach the tracking server.
+        prerequisites: the account as it was before the stack, and its people.
         laptop: the team member's, None before the account exists.
         image: the pushed image, where Docker finds it; empty without a Docker.
         task: the first of the service, None before it has started.
@@ -58,6 +59,7 @@ class RehearsedStack:
     """
 
     emulator: Emulator
+    prerequisites: Prerequisites
     postgres: Postgres
     front: LoadBalancer
     _authority: CertificateAuthority
@@ -76,6 +78,7 @@ class RehearsedStack:
         self._work = work
         self._docker = docker
         self._stack = ExitStack()
+        self.config: dict[str, Any] = {}
         self.deployment: Deployment | None = None
         self.tracking_uri = ""
         self.laptop: Laptop | None = None
@@ -95,11 +98,11 @@ class RehearsedStack:
         with step("AWS emulator with IAM enforced"):
             self._authority = CertificateAuthority(self._work)
             self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self._logs))
-            prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
-            self.laptop = Laptop(prerequisites.environment, self._work, say)
-            config = self._config(prerequisites, database_port=listener.getsockname()[1])
+            self.prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
+            self.laptop = Laptop(self.prerequisites.environment, self._work, say)
+            self.config = self._config(database_port=listener.getsockname()[1])
             say(self.emulator.url)
-        self.deployment = self._deploy(config)
+        self.deployment = self._deploy(self.config)
         if self._docker is not None:
             with step("pull of the pushed image"):
                 self.image = self._pull(self._docker)
@@ -122,6 +125,10 @@ class RehearsedStack:
                 ca_bundle=self._authority.bundle,
             )
 
+    def open_ui(self) -> str:
+        """Start what shows the UI to a browser as the team's member, and return the address to open."""
+        return self._stack.enter_context(self._member().ui(self._logs))
+
     def watch(self) -> None:
         """Wait until the task ends.
 
@@ -133,19 +140,21 @@ class RehearsedStack:
 
     def run_smoke_tests(self) -> None:
         """Run the smoke tests as the team that joined."""
+        with self._steps.step(f"smoke tests as team {TEAM}"):
+            self._member().run_smoke_tests(other_team=OTHER_TEAM)
+
+    def _member(self) -> Laptop:
         if self.laptop is None:
             raise RuntimeError("the rehearsal was not started")
-        with self._steps.step(f"smoke tests as team {TEAM}"):
-            self.laptop.run_smoke_tests(other_team=OTHER_TEAM)
+        return self.laptop
 
-    def _config(self, prerequisites: Prerequisites, *, database_port: int) -> dict[str, Any]:
-        people = {name: prerequisites.add_person(name) for name in (PERSON, OTHER_PERSON)}
+    def _config(self, *, database_port: int) -> dict[str, Any]:
         return {
             "aws:region": REGION,
             **self._image_settings(),
-            "teams": {TEAM: {"writers": [people[PERSON]]}, OTHER_TEAM: {"writers": [people[OTHER_PERSON]]}},
+            **teams.settings(self.prerequisites),
             "domain": DOMAIN,
-            "hostedZoneId": prerequisites.hosted_zone_id,
+            "hostedZoneId": self.prerequisites.hosted_zone_id,
             "egress": "public-ip",
             "disposable": True,
             "databasePort": database_port,
@@ -167,7 +176,7 @@ class RehearsedStack:
             deployment = deploy(project, STACK, config, cloud=cloud, log=self._steps.say)
         with self._steps.step("declared against created"):
             check(preview, deployment, cloud)
-        self.not_rehearsed += _not_compared(cloud.compare(deployment)[1])
+        self.not_rehearsed += not_compared(cloud.compare(deployment)[1])
         return deployment
 
     def _made(self, kind: str) -> dict[str, Any]:
@@ -287,11 +296,3 @@ class RehearsedStack:
         """Count what was made, by type token."""
         made = self.deployment.resources if self.deployment else []
         return dict(sorted(Counter(resource.type for resource in made if resource.custom).items()))
-
-
-def _not_compared(met: set[tuple[str, str]]) -> list[str]:
-    """Name the declared properties that were excepted from the comparison, a line for each reason."""
-    names: dict[str, list[str]] = {}
-    for kind, declared in sorted(met):
-        names.setdefault(EXCEPTIONS[kind, declared], []).append(f"{kind.rsplit(':', 1)[1]}.{declared}")
-    return [f"not compared with what was created: {', '.join(names[why])}: {why}" for why in names]

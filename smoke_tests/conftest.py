@@ -11,6 +11,7 @@ import pytest
 
 from identity import IdentityError, caller_arn
 from reachability import UnreachableError, wait_for_server
+from smoke_tests.browser import Browser, Login
 from smoke_tests.client_process import ClientProcess
 from smoke_tests.stack import SettingsError, Stack
 
@@ -114,5 +115,32 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LoggedRun:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Any:
-    return boto3.Session().client("s3")
+def session() -> boto3.Session:
+    return boto3.Session()
+
+
+@pytest.fixture(scope="session")
+def s3(session: boto3.Session) -> Any:
+    return session.client("s3")
+
+
+@pytest.fixture(scope="session")
+def login() -> Login:
+    """Return what adds our token to a request, as MLflow finds it."""
+    from mlflow.tracking.request_auth.registry import fetch_auth  # noqa: PLC0415 - as above
+
+    found = fetch_auth(os.environ["MLFLOW_TRACKING_AUTH"])
+    assert found, "the client package is not installed here: pip install ./client"
+    return found
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack, login: Login) -> Browser:
+    """Return plain requests with our token."""
+    return Browser(stack.tracking_uri, workspace=stack.team, login=login, ca_bundle=stack.ca_bundle)
+
+
+@pytest.fixture(scope="session")
+def nobody(stack: Stack) -> Browser:
+    """Return plain requests without a token."""
+    return Browser(stack.tracking_uri, ca_bundle=stack.ca_bundle)

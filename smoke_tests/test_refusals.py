@@ -22,7 +22,7 @@ def assert_denied(s3: Any, operation: str, **arguments: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def nobody() -> Any:
+def anonymous() -> Any:
     return boto3.Session().client("s3", config=Config(signature_version=UNSIGNED))
 
 
@@ -57,12 +57,12 @@ def test_deleting_our_own_artifact_is_refused(run: LoggedRun, s3: Any) -> None:
     assert_denied(s3, "delete_object", Bucket=run.bucket, Key=run.key("notes/note.txt"))
 
 
-def test_public_reading_is_refused(run: LoggedRun, nobody: Any) -> None:
-    assert_denied(nobody, "get_object", Bucket=run.bucket, Key=run.key("notes/note.txt"))
+def test_public_reading_is_refused(run: LoggedRun, anonymous: Any) -> None:
+    assert_denied(anonymous, "get_object", Bucket=run.bucket, Key=run.key("notes/note.txt"))
 
 
-def test_public_listing_is_refused(run: LoggedRun, nobody: Any) -> None:
-    assert_denied(nobody, "list_objects_v2", Bucket=run.bucket, Prefix=run.key(""))
+def test_public_listing_is_refused(run: LoggedRun, anonymous: Any) -> None:
+    assert_denied(anonymous, "list_objects_v2", Bucket=run.bucket, Prefix=run.key(""))
 
 
 def test_nothing_is_read_without_tls(run: LoggedRun, s3: Any) -> None:

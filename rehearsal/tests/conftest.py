@@ -4,7 +4,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,15 +133,9 @@ def preview_and_up(
     )
 
 
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
-    with Docker() as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
-    """Return the stack that the rehearsal uses, its image built, pushed, pulled and run in containers."""
+@contextmanager
+def started(docker: Docker | None = None) -> Iterator[RehearsedStack]:
+    """Run the stack that the rehearsal uses, up to the team's first run."""
     with tempfile.TemporaryDirectory(prefix="mlflow-") as name:
         work = Path(name)
         # As the rehearsal's own: Postgres, when not root, passes through.
@@ -153,6 +147,26 @@ def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
             yield stack
         finally:
             stack.close()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[RehearsedStack]:
+    """Return the stack that the rehearsal uses, its task in plain processes."""
+    with started() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    with Docker() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def in_docker(docker: Docker) -> Iterator[RehearsedStack]:
+    """Return the stack that the rehearsal uses, its image built, pushed, pulled and run in containers."""
+    with started(docker) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from rehearsal.__main__ import FOREIGN_PREFIXES
 from rehearsal.containers.container import Container
 from rehearsal.containers.docker import PIDS
 from rehearsal.processes import wait_until
-from rehearsal.stack import TEAM, RehearsedStack
+from rehearsal.stack import RehearsedStack
 from rehearsal.task import TaskError
+from rehearsal.teams import TEAM
 from smoke_tests.client_process import ClientProcess
 
 pytestmark = pytest.mark.container

@@ -12,7 +12,6 @@ from .refusal import Refusal
 PREFIX = "mlflow-aws-v1."
 # A role's session token takes 1 to 2 KiB; the rest is 500 bytes, all of it a third longer in base64.
 LONGEST_BYTES = 8 * 1024
-LONGEST_SECONDS = 900
 # What AWS itself bears; a clock further ahead would also make a token live longer.
 CLOCK_SECONDS = 300
 SERVER_ID_HEADER = "x-mlflow-server-id"
@@ -136,7 +135,7 @@ def _dated(parameters: dict[str, str], origin: str, now: float) -> Token | Refus
         signed_at = datetime.strptime(parameters["X-Amz-Date"], DATE).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return _malformed("date")
-    expires = signed_at + min(int(parameters["X-Amz-Expires"]), LONGEST_SECONDS)
+    expires = signed_at + int(parameters["X-Amz-Expires"])
     if signed_at - now > CLOCK_SECONDS:
         return clock_refusal("clock", f"{(signed_at - now) / 60:.0f} minutes ahead", signed_at, now)
     if now >= expires:

@@ -1,0 +1,188 @@
+"""Who is shut out of the running stack is out within a minute, without a redeploy, and comes in again."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rehearsal.engine import deploy
+from rehearsal.laptop import ROOT
+from rehearsal.processes import wait_until
+from rehearsal.project import Project
+from rehearsal.stack import STACK, RehearsedStack
+from rehearsal.teams import JOB, OTHER_PERSON, OTHER_TEAM, PERSON, READER, TEAM
+from rehearsal.tests.login import Api
+from rehearsal.tests.second_up import SecondUp
+
+MINUTE = 60.0
+SERVER = "tracking-server"
+NEW_TEAM = "audio"
+HOUR = timedelta(hours=1)
+TRAINING = """
+import mlflow
+mlflow.set_experiment("first")
+with mlflow.start_run():
+    mlflow.log_metric("loss", 0.5)
+    mlflow.log_text("a note", "note.txt")
+"""
+
+pytestmark = pytest.mark.rehearsal
+
+
+def parameter_name(stack: RehearsedStack, team: str) -> str:
+    assert stack.task is not None
+    return f"{stack.task.environment_of(SERVER)['ACCESS_LIST']}/teams/{team}"
+
+
+def within_a_minute(api: Api, status: int) -> None:
+    wait_until(
+        lambda: None if (found := api.status()) == status else f"answers {found}, not {status}",
+        what="the API",
+        seconds=MINUTE,
+        poll=0.5,
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def entry(stack: RehearsedStack, **changed: Any) -> Iterator[None]:
+    """Change the vision team's entry in the access list while the context is open."""
+    ssm, name = stack.emulator.client("ssm"), parameter_name(stack, TEAM)
+    before = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    value = json.dumps(json.loads(before) | changed)
+    ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+    try:
+        yield
+    finally:
+        ssm.put_parameter(Name=name, Value=before, Type="String", Overwrite=True)
+
+
+@pytest.fixture(scope="module")
+def callers(running: RehearsedStack) -> dict[str, Api]:
+    teams = running.deployment.outputs["teams"]
+    take = running.prerequisites.take
+    return {
+        "writer": Api(running, take(PERSON, teams[TEAM]["writerRoleArn"])),
+        "reader": Api(running, take(READER, teams[TEAM]["readerRoleArn"])),
+        "member": Api(running, take(PERSON, running.prerequisites.roles[JOB])),
+        "other": Api(running, take(OTHER_PERSON, teams[OTHER_TEAM]["writerRoleArn"])),
+    }
+
+
+@pytest.fixture(autouse=True)
+def same_task(running: RehearsedStack, callers: dict[str, Api]) -> Iterator[None]:
+    """Hold the task against what it was: everybody is in, and neither it nor its definition changes."""
+    assert running.task is not None
+    server = running.task.started[SERVER]
+    before = (running.task_definition(), server.pid)
+    for api in callers.values():
+        within_a_minute(api, 200)
+    yield
+    assert (running.task_definition(), server.pid, server.exit_code()) == (*before, None)
+
+
+def test_a_time_shuts_a_team_out_and_no_other(running: RehearsedStack, callers: dict[str, Api]) -> None:
+    with entry(running, notBefore=timestamp(datetime.now(UTC) + HOUR)):
+        for level in ("writer", "reader", "member"):
+            within_a_minute(callers[level], 403)
+        said = callers["writer"].get("2.0/mlflow/experiments/search", max_results="1").json()
+        assert said["error_code"] == "PERMISSION_DENIED"
+        assert callers["other"].status() == 200
+    for level in ("writer", "reader", "member"):
+        within_a_minute(callers[level], 200)
+
+
+def test_a_time_that_has_come_shuts_out_the_tokens_signed_before(
+    running: RehearsedStack, callers: dict[str, Api]
+) -> None:
+    with entry(running, notBefore=timestamp(datetime.now(UTC) + timedelta(seconds=1))):
+        within_a_minute(callers["writer"], 403)
+        callers["writer"].login.forget()
+        assert callers["writer"].status() == 200
+
+
+def test_a_role_is_taken_out_and_put_back(running: RehearsedStack, callers: dict[str, Api]) -> None:
+    with entry(running, readers=[]):
+        within_a_minute(callers["reader"], 403)
+        assert callers["writer"].status() == 200
+    within_a_minute(callers["reader"], 200)
+    with entry(running, writers=[]):
+        within_a_minute(callers["writer"], 403)
+        assert callers["reader"].status() == 200
+
+
+def test_a_broken_entry_shuts_its_team_and_no_other(running: RehearsedStack, callers: dict[str, Api]) -> None:
+    with entry(running, writers="everybody"):
+        for level in ("writer", "reader", "member"):
+            within_a_minute(callers[level], 403)
+        assert callers["other"].status() == 200
+
+
+def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
+    running: RehearsedStack, callers: dict[str, Api], tmp_path: Any
+) -> None:
+    assert running.deployment
+    config = copy.deepcopy(running.config)
+    (grace,) = config["teams"][OTHER_TEAM]["writers"]
+    config["teams"][NEW_TEAM] = {"writers": [grace]}
+    config["teams"][TEAM]["members"] = []
+    config["teams"][OTHER_TEAM]["notBefore"] = timestamp(datetime.now(UTC) + HOUR)
+    cloud = SecondUp(running.emulator, running.deployment)
+    after = deploy(Project(ROOT), STACK, config, cloud=cloud, log=lambda _: None)
+    try:
+        definition = "aws:ecs/taskDefinition:TaskDefinition"
+        assert after.one(definition).inputs == running.deployment.one(definition).inputs
+        assert cloud.gone(after) == set()
+        assert {name.rsplit("-", 1)[-1] for name in cloud.changed} >= {TEAM, OTHER_TEAM}, cloud.changed
+        within_a_minute(callers["member"], 403)
+        within_a_minute(callers["other"], 403)
+        assert (callers["writer"].status(), callers["reader"].status()) == (200, 200)
+        role = after.outputs["teams"][NEW_TEAM]["writerRoleArn"]
+        within_a_minute(Api(running, running.prerequisites.take(OTHER_PERSON, role)), 200)
+        _train(running, role, team=NEW_TEAM)
+    finally:
+        back = SecondUp(running.emulator, after)
+        deploy(Project(ROOT), STACK, running.config, cloud=back, log=lambda _: None)
+        running.emulator.client("ssm").delete_parameter(Name=parameter_name(running, NEW_TEAM))
+
+
+def _train(stack: RehearsedStack, role: str, *, team: str) -> None:
+    """Run a plain MLflow script as somebody of the team."""
+    keys = stack.prerequisites.take(OTHER_PERSON, role)
+    joined = {name: value for name, value in stack.laptop.environment.items() if name != "AWS_PROFILE"}
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING],
+        env={**joined, **{name.upper(): value for name, value in keys.items()}, "MLFLOW_WORKSPACE": team},
+        capture_output=True,
+        text=True,
+        timeout=MINUTE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    bucket = stack.deployment.outputs["artifactBucket"]
+    listed = stack.emulator.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"workspaces/{team}/")
+    assert [entry["Key"].rsplit("/", 1)[1] for entry in listed["Contents"]] == ["note.txt"]
+
+
+def test_role_that_the_list_lost_still_reaches_its_artifacts_until_its_session_ends(
+    running: RehearsedStack, callers: dict[str, Api]
+) -> None:
+    """S3 is shut by IAM, which `pulumi up` changes with the list; the list alone shuts the API alone."""
+    role = running.deployment.outputs["teams"][TEAM]["writerRoleArn"]
+    s3 = running.emulator.client("s3", **running.prerequisites.take(PERSON, role))
+    bucket = running.deployment.outputs["artifactBucket"]
+    with entry(running, writers=[]):
+        within_a_minute(callers["writer"], 403)
+        s3.list_objects_v2(Bucket=bucket, Prefix=f"workspaces/{TEAM}/")
+        with pytest.raises(ClientError):
+            s3.list_objects_v2(Bucket=bucket, Prefix=f"workspaces/{OTHER_TEAM}/")
