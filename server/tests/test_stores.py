@@ -371,7 +371,8 @@ def test_an_assessment_of_theirs_is_neither_moved_nor_found(world: World, experi
     assert theirs.get(f"{V3}traces/{trace}/assessments/{made['assessment_id']}")["assessment"] == made
 
 
-def test_registries_of_every_database_make_our_stores(world: World) -> None:
+def test_mlflow_has_our_stores_and_no_others(world: World) -> None:
+    from mlflow import MlflowClient  # noqa: PLC0415
     from mlflow.server import handlers  # noqa: PLC0415
 
     from server.tracking_server.model_registry_store import ModelRegistryStore  # noqa: PLC0415
@@ -379,3 +380,4 @@ def test_registries_of_every_database_make_our_stores(world: World) -> None:
 
     assert isinstance(handlers._get_tracking_store(), TrackingStore)
     assert isinstance(handlers._get_model_registry_store(), ModelRegistryStore)
+    assert MlflowClient()._tracking_client.store is handlers._get_tracking_store()
