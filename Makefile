@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 K ?=
 IMAGE ?=
+ARGS ?=
 UV := .venv/bin/uv
 # No byte of a lock is trusted without its hash.
 INSTALL := $(UV) pip install --quiet --require-hashes
@@ -13,14 +14,14 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check lock pin-base rds-authorities sbom audit bench-image bench-login deploy destroy
+.PHONY: help setup rehearse up test check team lock pin-base rds-authorities sbom audit bench-image bench-login deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5 GB)
 
-.venv/.installed: requirements.lock requirements-installer.lock rehearsal/emulator.lock
+.venv/.installed: requirements.lock requirements-installer.lock rehearsal/emulator.lock client/pyproject.toml
 	@test -w . || { echo "setup: $(CURDIR) is not writable for you; clone it to where you may write" >&2; exit 2; }
 	@echo "setup: installing into .venv and .venv-emulator (first time: 1 to 3 minutes)"
 	@$(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(v < (3, 11) and f"setup: Python {v[0]}.{v[1]} found, 3.11 or newer needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11")'
@@ -28,6 +29,7 @@ setup: .venv/.installed ## install everything into .venv and .venv-emulator (1.5
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
 	@echo "setup: 1/2 what the checkout needs"
 	@$(INSTALL) --python .venv/bin/python -r requirements.lock
+	@$(UV) pip install --quiet --python .venv/bin/python --no-index --no-build-isolation --no-deps --editable client
 	@echo "setup: 2/2 the AWS emulator"
 	@$(UV) venv --quiet --allow-existing --python .venv/bin/python .venv-emulator
 	@$(INSTALL) --python .venv-emulator/bin/python -r rehearsal/emulator.lock
@@ -72,6 +74,9 @@ test: setup ## run every test this machine can run (K=word selects)
 check: setup ## lint and check types
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
 	@.venv/bin/basedpyright --project pyproject.toml --warnings
+
+team: setup ## run the command mlflow-team of this checkout (ARGS="ui --no-browser")
+	@.venv/bin/mlflow-team $(ARGS)
 
 deploy: setup ## pulumi up, for those with an AWS account
 	@command -v pulumi >/dev/null || { echo "deploy: the pulumi command is missing: https://www.pulumi.com/docs/install/" >&2; exit 2; }

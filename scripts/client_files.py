@@ -15,6 +15,8 @@ from file_change import FileChange, read_text
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
 VARIABLES = (
     "MLFLOW_TRACKING_URI",
+    "MLFLOW_TRACKING_AUTH",
+    "MLFLOW_TEAM_STS_REGION",
     "MLFLOW_WORKSPACE",
     "MLFLOW_EXPERIMENT_NAME",
     "AWS_PROFILE",

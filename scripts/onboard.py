@@ -16,9 +16,10 @@ from client_files import ClientFiles
 from file_change import FileChange
 from reachability import address_fault
 from stack_outputs import TeamAccess, find_team
-from verification import EXPERIMENT, EXPORTED_KEYS, Client, VerificationError, check_role, verify
+from verification import EXPERIMENT, EXPORTED_KEYS, LOGIN, Client, VerificationError, check_role, verify
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).absolute().parent.parent
+COMMAND = Path(sys.executable).parent / "mlflow-team"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 NO_PULUMI = (
     "pulumi is not installed here: ask the platform engineer for what `pulumi stack output --json` prints "
@@ -115,11 +116,13 @@ def _join(options: argparse.Namespace) -> int:
     exported = [name for name in EXPORTED_KEYS if name in os.environ]
     if exported:
         _tell(f"warning: {', '.join(exported)} in this shell win over any profile; unset them as shown below")
-    address = verify(client, _tell)
-    print(f"\nsee it: {address}")
+    verify(client, _tell)
     unset = f"unset {' '.join(exported)}; " if exported else ""
+    load = f"{unset}set -a; . {_from_here(options.env_file)}; set +a"
+    print(f"\nsee it: ({load}; {_from_here(COMMAND)} ui)")
+    print(f"once, in the environment that trains: pip install {_from_here(PROJECT / 'client')}")
     print(f"take it back: {_undo_command(options)}")
-    print(f"next: {unset}set -a; . {_from_here(options.env_file)}; set +a")
+    print(f"next: {load}")
     return DONE
 
 
@@ -182,6 +185,8 @@ def _outputs(options: argparse.Namespace) -> str:
 def _client(options: argparse.Namespace, team: TeamAccess) -> Client:
     variables = {
         "MLFLOW_TRACKING_URI": (options.tracking_uri or team.tracking_uri).rstrip("/"),
+        "MLFLOW_TRACKING_AUTH": LOGIN,
+        "MLFLOW_TEAM_STS_REGION": team.region,
         "MLFLOW_WORKSPACE": team.workspace,
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
         "AWS_PROFILE": options.profile,

@@ -67,8 +67,9 @@ def serve_mlflow(settings: ServerSettings, place: Place) -> None:
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from . import tables  # noqa: PLC0415
+    from . import stores, tables  # noqa: PLC0415
 
+    stores.register(settings.backend.artifact_root)
     handlers.initialize_backend_stores()
     watch = AccessWatch(
         lambda: load(settings.access_list, place.region),
