@@ -125,6 +125,18 @@ def test_an_experiment_lies_where_its_team_says_below_its_own_prefix(world: Worl
         assert model["artifact_uri"].startswith(f"{ALLOWED}experiment_a/")
 
 
+def test_the_number_of_an_experiment_tells_nothing_of_others(
+    world: World, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = str(int(experiment) // 2 + 7)
+    drawn = [int(experiment) - 1, int(free) - 1]
+    monkeypatch.setattr("secrets.randbelow", lambda below: drawn.pop(0) % below)
+    theirs = world.theirs.experiment(world.name())
+    assert theirs == free  # drawn second: the first was ours already
+    assert drawn == []
+    assert world.ours.get("experiments/get", experiment_id=experiment)["experiment"]["name"]
+
+
 @pytest.mark.parametrize("location", [*ELSEWHERE, ALLOWED, f"{ROOT}/workspaces/{OURS}"])
 def test_an_experiment_lies_nowhere_else(world: World, location: str) -> None:
     name = world.name()

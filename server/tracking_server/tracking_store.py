@@ -1,20 +1,25 @@
 """MLflow's tracking store that knows who asks, and lets a workspace reach nothing of another."""
 
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
 from mlflow.entities import LoggedModelTag, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.dbmodels.models import SqlExperiment
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from mlflow.tracing.constant import TraceTagKey
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION, MLFLOW_USER
+from sqlalchemy import event, exists, select
 
 from .artifact_location import is_inside, refusal
 from .caller import CALLER
 
 # The server writes them itself: they say where it reads a trace.
 TRACE_LOCATIONS = {MLFLOW_ARTIFACT_LOCATION, TraceTagKey.ARCHIVE_LOCATION}
+# The column is a 32-bit INTEGER; 0 is the experiment that MLflow starts with.
+HIGHEST_EXPERIMENT_ID = 2**31 - 1
 
 PENDING = "pending"  # of a review queue's item: nobody has done it
 
@@ -181,6 +186,15 @@ class TrackingStore(WorkspaceAwareSqlAlchemyStore):
             return tags
         user = RunTag(MLFLOW_USER, self.get_run(run_id).info.user_id)
         return [user if tag.key == MLFLOW_USER else tag for tag in tags]
+
+
+@event.listens_for(SqlExperiment, "before_insert")
+def _number_by_chance(_: Any, connection: Any, experiment: Any) -> None:
+    """Leave MLflow's sequence, which runs through all workspaces: its gaps tell what others make."""
+    while experiment.experiment_id is None or connection.scalar(
+        select(exists().where(SqlExperiment.experiment_id == experiment.experiment_id))
+    ):
+        experiment.experiment_id = 1 + secrets.randbelow(HIGHEST_EXPERIMENT_ID)
 
 
 def _caller() -> str | None:
