@@ -10,7 +10,7 @@ from bad_input import BadInputError
 from reachability import address_fault
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
 MAKE_ANEW = "make them anew: pulumi stack output --json"
 
 

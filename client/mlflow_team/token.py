@@ -19,7 +19,7 @@ from .login_error import LOAD, LoginError, explain, no_credentials, no_role
 
 PREFIX = "mlflow-aws-v1."
 REGION_VARIABLE = "MLFLOW_TEAM_STS_REGION"
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", re.ASCII)
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 SERVER_ID = "x-mlflow-server-id"
 QUESTION = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
 LIFETIME_SECONDS = 900  # the most that the server accepts
@@ -129,7 +129,7 @@ class TokenSource:
             raise explain(error, session) from None
         if not frozen.token:
             raise no_role(session)
-        now = time.time()
+        now = int(time.time())  # as the signature has it
         lifetime = self._lifetime
         if expiry := getattr(credentials, "_expiry_time", None):  # botocore keeps it to itself
             lifetime = max(1, min(lifetime, int(expiry.timestamp() - now)))

@@ -27,7 +27,7 @@ class Team:
         self._app = app
         self.workspace = workspace
 
-    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
+    def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> tuple[int, Any]:
         """Return status and JSON, or text where it is none."""
         token = CALLER.set(Caller(name=f"{self.workspace}-person", team=self.workspace, level=Level.WRITER))
         try:
@@ -35,7 +35,7 @@ class Team:
                 path if path.startswith("/") else f"/api/2.0/mlflow/{path}",
                 method=method,
                 json=body,
-                query_string=query,
+                query_string=query or None,
                 headers={"X-MLFLOW-WORKSPACE": self.workspace},
             )
         finally:
@@ -45,11 +45,11 @@ class Team:
         except ValueError:
             return answer.status_code, answer.get_data(as_text=True)
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         """Return what was read."""
         return self._well(*self.ask("GET", path, **query))
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         """Return what was answered."""
         return self._well(*self.ask("POST", path, body))
 

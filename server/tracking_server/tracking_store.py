@@ -5,7 +5,6 @@ from typing import Any
 
 from mlflow.entities import LoggedModelTag, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.genai.review_queues import ReviewStatus
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from mlflow.tracing.constant import TraceTagKey
@@ -16,6 +15,8 @@ from .caller import CALLER
 
 # The server writes them itself: they say where it reads a trace.
 TRACE_LOCATIONS = {MLFLOW_ARTIFACT_LOCATION, TraceTagKey.ARCHIVE_LOCATION}
+
+PENDING = "pending"  # of a review queue's item: nobody has done it
 
 
 class TrackingStore(WorkspaceAwareSqlAlchemyStore):
@@ -159,7 +160,7 @@ class TrackingStore(WorkspaceAwareSqlAlchemyStore):
         self, queue_id: str, *, item_id: str, status: Any, completed_by: str | None = None
     ) -> Any:
         """Set it as the caller's; reopening an item names nobody."""
-        if completed_by is not None or ReviewStatus(status) is not ReviewStatus.PENDING:
+        if completed_by is not None or str(status) != PENDING:
             completed_by = _caller() or completed_by
         return super().set_review_queue_item_status(
             queue_id, item_id=item_id, status=status, completed_by=completed_by

@@ -1,0 +1,53 @@
+"""What the stack keeps: every row of the database and every object of the bucket, to be compared."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from rehearsal.stack import RehearsedStack
+from rehearsal.tests.isolation.values import COMMON, Seeded
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows as text by table, and versions of objects by key."""
+
+    rows: Mapping[str, frozenset[str]]
+    objects: frozenset[tuple[str, str]]
+
+    def changed_since(self, before: "Kept") -> list[str]:
+        """Name what is there now and was not, or is there no more."""
+        rows = {t: self.rows[t] ^ before.rows[t] for t in before.rows}
+        return [f"{t}: {row}" for t, some in rows.items() for row in some] + [
+            str(each) for each in self.objects ^ before.objects
+        ]
+
+    def lost_since(self, before: "Kept") -> dict[str, frozenset[str]]:
+        """Return the rows of each table that are there no more, as they were."""
+        return {t: lost for t in before.rows if (lost := before.rows[t] - self.rows[t])}
+
+    def new_since(self, before: "Kept") -> dict[str, frozenset[str]]:
+        """Return the rows of each table that were not there."""
+        return {t: new for t in before.rows if (new := self.rows[t] - before.rows[t])}
+
+
+def kept(stack: RehearsedStack) -> Kept:
+    """Read everything, past the server."""
+    assert stack.deployment is not None
+    with closing(stack.postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        rows: dict[str, frozenset[str]] = {}
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT t::text FROM "{table}" AS t')  # noqa: S608 - the database's own names
+            rows[table] = frozenset(row for (row,) in cursor.fetchall())
+    s3, bucket = stack.emulator.client("s3"), stack.deployment.outputs["artifactBucket"]
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    objects = frozenset((o["Key"], o["VersionId"]) for page in pages for o in page.get("Versions", []))
+    return Kept(rows, objects)
+
+
+def belongs(row: str, own: Seeded) -> bool:
+    """Tell whether a row names something of a team."""
+    return any(value in row for name, value in own.items() if name not in COMMON and len(value) > 5)  # noqa: PLR2004

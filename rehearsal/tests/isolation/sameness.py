@@ -1,0 +1,45 @@
+"""Whether an answer about another team's thing is the answer about a thing that does not exist."""
+
+import re
+from collections.abc import Mapping
+
+from rehearsal.tests.isolation.client import Answer
+from rehearsal.tests.isolation.values import COMMON, Seeded
+
+# What a server makes up anew for each request: ids, digests, numbers of experiments, times.
+MADE_UP = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}|\d{6,}"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"
+)
+# They differ for reasons of their own.
+PASSING_HEADERS = {"date", "content-length"}
+# A shorter text can stand anywhere.
+TELLING_LENGTH = 6
+
+
+def without(text: str, sent: Mapping[str, str]) -> str:
+    """Return a text in which the values that were sent are replaced by their names."""
+    for name, value in sorted(sent.items(), key=lambda item: -len(item[1])):
+        text = text.replace(value, f"<{name}>")
+    return text
+
+
+def difference(theirs: Answer, absent: Answer, sent: Mapping[str, str], absent_sent: Mapping[str, str]) -> str:
+    """Say how two answers differ beside the ids that were sent; nothing when they do not."""
+    if theirs.status != absent.status:
+        return f"{theirs.status} {theirs.text[:300]!r}, for what does not exist {absent.status} {absent.text[:300]!r}"
+    one, other = (
+        MADE_UP.sub("<made up>", without(answer.text, values))
+        for answer, values in ((theirs, sent), (absent, absent_sent))
+    )
+    if one != other:
+        return f"{one[:600]!r}, for what does not exist {other[:600]!r}"
+    heads = [set(answer.headers) - PASSING_HEADERS for answer in (theirs, absent)]
+    return "" if heads[0] == heads[1] else f"headers {heads[0] ^ heads[1]}"
+
+
+def leaked(answer: Answer, other: Seeded, sent: Mapping[str, str]) -> list[str]:
+    """Name what of another team stands in an answer and was not in the request."""
+    text = without(answer.text + repr(dict(answer.headers)), sent)
+    telling = {n: v for n, v in other.items() if n == "mark" or (n not in COMMON and len(v) > TELLING_LENGTH)}
+    return sorted(name for name, value in telling.items() if value in text)

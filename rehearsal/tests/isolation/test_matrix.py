@@ -1,0 +1,153 @@
+"""Every route of the installed MLflow × everybody who may come: what is not theirs might as well not exist."""
+
+import pytest
+
+from rehearsal.tests.isolation import foreign
+from rehearsal.tests.isolation.callers import DENIED, STRANGERS
+from rehearsal.tests.isolation.catalog import CATALOG
+from rehearsal.tests.isolation.client import Answer
+from rehearsal.tests.isolation.entry import Entry, Kind
+from rehearsal.tests.isolation.installed import installed_routes
+from rehearsal.tests.isolation.kept import belongs
+from rehearsal.tests.isolation.values import standing
+from rehearsal.tests.isolation.world import World
+from server.tracking_server.routes import classify
+
+pytestmark = pytest.mark.rehearsal
+
+GUARDED = tuple(kind for kind in Kind if kind is not Kind.OPEN)
+# An id that the other team wrote into a thing of its own, and that leads nowhere from there: it says no more
+# than the other team knew, and is kept just so for an id that does not exist.
+DANGLING = {
+    "entity_associations": "a dataset's experiments, a trace's runs and prompts",
+    "inputs": "models that a run read or wrote",
+    "logged_models": "the run that made a model",
+    "model_versions": "the run that made a version",
+    "datasets": "names are the team's own",
+}
+
+
+def test_every_route_is_in_the_catalog_and_nothing_else() -> None:
+    assert {entry.key for entry in CATALOG} == set(installed_routes())
+
+
+def test_the_server_takes_each_route_for_what_the_catalog_takes_it(world: World) -> None:
+    wrong = []
+    for entry, target in world.targets:
+        request = entry.request(target, standing(world.own))
+        route = classify(request.method, request.target.partition("?")[0])
+        found = route.kind.value if route else "none"
+        expected = Kind.ASSET if entry.kind is Kind.OPEN else entry.kind
+        if found != expected:
+            wrong.append(f"{entry.line} at {target}: {found}, in the catalog {expected}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("caller", STRANGERS)
+def test_stranger_is_refused_on_every_route(caller: str, world: World) -> None:
+    before = world.kept()
+    cells = [world.refused(e, t, caller, STRANGERS[caller]) for e, t in world.of_kind(*GUARDED)]
+    failed = world.ask("strangers", cells)
+    assert not failed, "\n".join(failed)
+    assert not world.kept().changed_since(before)
+
+
+@pytest.mark.parametrize("caller", [*STRANGERS, "reader"])
+def test_health_and_version_are_open(caller: str, world: World) -> None:
+    cells = [world.allowed(e, t, caller) for e, t in world.of_kind(Kind.OPEN)]
+    assert not world.ask("open", cells)
+
+
+@pytest.mark.parametrize("caller", ["reader", "writer", "admin"])
+def test_sealed_route_is_refused_to_everybody(caller: str, world: World) -> None:
+    before = world.kept()
+    cells = [world.refused(e, t, caller, DENIED) for e, t in world.of_kind(Kind.SEALED)]
+    failed = world.ask("sealed", cells)
+    assert not failed, "\n".join(failed)
+    assert not world.kept().changed_since(before)
+
+
+@pytest.mark.parametrize("caller", ["reader", "writer", "other team's writer", "admin"])
+def test_workspaces_are_changed_by_nobody(caller: str, world: World) -> None:
+    before = world.kept()
+    changing = [(e, t) for e, t in world.of_kind(Kind.WORKSPACES) if not e.line.startswith("GET ")]
+    failed = world.ask("workspaces", [world.refused(e, t, caller, DENIED) for e, t in changing])
+    assert not failed, "\n".join(failed)
+    assert not world.kept().changed_since(before)
+
+
+def test_reader_reads_everything_and_changes_nothing(world: World) -> None:
+    before = world.kept()
+    values = standing(world.own)
+    readable = [world.allowed(e, t, "reader", values) for e, t in _readable(world)]
+    denied = [world.refused(e, t, "reader", DENIED) for e, t in world.of_kind(Kind.WRITE)]
+    failed = world.ask("reader", [*readable, *denied])
+    assert not failed, "\n".join(failed)
+    assert not world.kept().changed_since(before)
+
+
+@pytest.mark.parametrize("caller", ["writer", "admin"])
+def test_writer_and_admin_work_with_everything(caller: str, world: World) -> None:
+    cells = [world.allowed(e, t, caller) for e, t in (*_readable(world), *world.of_kind(Kind.WRITE))]
+    failed = world.ask(caller, cells)
+    assert not failed, "\n".join(failed)
+
+
+def test_admin_without_a_team_is_refused(world: World) -> None:
+    works = list(world.of_kind(Kind.READ, Kind.WRITE))
+    failed = world.ask("admin", [world.refused(e, t, "admin without a team", DENIED) for e, t in works])
+    assert not failed, "\n".join(failed)
+
+
+def test_what_another_team_has_might_as_well_not_exist(world: World) -> None:
+    before, read_before = world.kept(), _read_back(world)
+    reading = [each for e, t in _readable(world) for each in foreign.cells(world, e, t)]
+    failed = world.ask("other team", reading)
+    writing = [each for e, t in world.of_kind(Kind.WRITE) for each in foreign.cells(world, e, t)]
+    failed += world.ask("other team", writing)
+    # What it wrote may not show it anything either, when it reads its own.
+    own = [world.allowed(e, t, foreign.OTHER, standing(world.other)) for e, t in _readable(world)]
+    failed += world.ask("other team", own)
+    failed += [f"shown in its own: {line}" for line, text in _reads(world, foreign.OTHER) if world.own["mark"] in text]
+    after = world.kept()
+    failed += [
+        f"lost in {table}: {row}"
+        for table, rows in after.lost_since(before).items()
+        for row in rows
+        if not belongs(row, world.other)
+    ]
+    failed += [
+        f"new in {table}: {row}"
+        for table, rows in after.new_since(before).items()
+        for row in rows
+        if belongs(row, world.own) and table not in DANGLING
+    ]
+    read_after = _read_back(world)
+    failed += [f"reads otherwise: {line}" for line, text in read_before.items() if read_after[line] != text]
+    assert not failed, "\n".join(failed)
+
+
+def test_canary_whoever_is_let_in_is_told_from_one_who_is_not(world: World) -> None:
+    """The comparison notices: for the team's own writer each answer differs from that for what does not exist."""
+    reading = [(e, t) for e, t in world.of_kind(Kind.READ) if set(foreign.ids(e)) - {"fresh"}]
+    failed = [bool(world.refused(e, t, "writer", (200, ""))()) for e, t in reading]
+    assert all(failed)
+
+
+def _readable(world: World) -> list[tuple[Entry, str]]:
+    looking = [(e, t) for e, t in world.of_kind(Kind.WORKSPACES) if e.line.startswith("GET ")]
+    return [*world.of_kind(Kind.ASSET, Kind.READ), *looking]
+
+
+def _reads(world: World, caller: str) -> list[tuple[str, str]]:
+    own = world.other if caller == foreign.OTHER else world.own
+
+    def text(entry: Entry, target: str) -> str:
+        answer: Answer = world.send(entry.request(target, standing(own)), caller)
+        return f"{answer.status} {answer.text}"
+
+    return [(f"{e.line} {e.body}", text(e, e.targets[-1])) for e, _ in world.of_kind(Kind.READ)]
+
+
+def _read_back(world: World) -> dict[str, str]:
+    return dict(_reads(world, "reader"))
