@@ -6,7 +6,7 @@ import pytest
 
 from server.tracking_server.errors import SettingsError
 from server.tracking_server.settings import read_preparation, read_server
-from server.tracking_server.variables import MENDING
+from server.tracking_server.variables import MENDING, workspace
 
 PASSWORD = "pa55:@/%word"
 
@@ -24,6 +24,8 @@ def server(tmp_path: Path) -> dict[str, str]:
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": str(bundle),
         "ARTIFACT_ROOT": "s3://artifacts-1234",
+        "ACCESS_LIST": "/mlflow-tracking/dev/access",
+        "SERVER_ID": "mlflow.example.com",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com,mlflow.example.com:*",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
         "MLFLOW_HOST": "0.0.0.0",  # noqa: S104
@@ -33,9 +35,8 @@ def server(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def preparation(server: dict[str, str]) -> dict[str, str]:
-    of_the_server = ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS")
+    of_the_server = ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "SERVER_ID")
     return {name: value for name, value in server.items() if name not in of_the_server} | {
-        "WORKSPACES": "vision,speech",
         "DATABASE_MASTER_USERNAME": "mlflow_admin",
         "DATABASE_MASTER_PASSWORD": PASSWORD,
     }
@@ -52,11 +53,12 @@ def test_the_declared_environment_is_read(server: dict[str, str]) -> None:
     assert (settings.host, settings.port) == ("0.0.0.0", 5000)  # noqa: S104
     assert settings.backend.port == 5432
     assert settings.backend.artifact_root == "s3://artifacts-1234"
+    assert (settings.access_list, settings.server_id) == ("/mlflow-tracking/dev/access", "mlflow.example.com")
 
 
 def test_the_preparation_is_read_and_hides_the_password(preparation: dict[str, str]) -> None:
     settings = read_preparation(preparation)
-    assert settings.workspaces == ("vision", "speech")
+    assert settings.access_list == "/mlflow-tracking/dev/access"
     assert settings.master_password == PASSWORD
     assert PASSWORD not in repr(settings)
 
@@ -82,6 +84,16 @@ def test_the_preparation_is_read_and_hides_the_password(preparation: dict[str, s
         ("ARTIFACT_ROOT", "/mnt/artifacts"),
         ("ARTIFACT_ROOT", "s3://a/workspaces"),
         ("ARTIFACT_ROOT", "s3://artifacts/workspaces"),
+        ("ACCESS_LIST", "mlflow-tracking/dev/access"),
+        ("ACCESS_LIST", "/"),
+        ("ACCESS_LIST", "/mlflow-tracking/dev/access/"),
+        ("ACCESS_LIST", "/mlflow-tracking//access"),
+        ("ACCESS_LIST", "/mlflow-tracking/*/access"),
+        ("SERVER_ID", "MLflow.example.com"),
+        ("SERVER_ID", "https://mlflow.example.com"),
+        ("SERVER_ID", "mlflow.example.com:443"),
+        ("SERVER_ID", "a.example,b.example"),
+        ("SERVER_ID", "mlflow.example.com."),
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "*"),
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "mlflow.example.com*"),
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "*.example.com"),
@@ -106,16 +118,17 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_mends_it(
 
 
 @pytest.mark.parametrize(
-    "value", ["default", "api", "vision,Speech", "v", "vision,vision", "-vision", "v" * 64, "vision,"]
+    "value", ["default", "api", "Speech", "v", "-vision", "vision-", "v" * 64, "", "vision/x", "vision\n"]
 )
-def test_a_workspace_that_mlflow_would_refuse_is_refused(preparation: dict[str, str], value: str) -> None:
-    (fault,) = faults_of(read_preparation, preparation | {"WORKSPACES": value})
-    assert fault.startswith("WORKSPACES: received ")
+def test_a_workspace_that_mlflow_would_refuse_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="team names of 2 to 63"):
+        workspace(value)
 
 
 def test_every_missing_variable_is_named_at_once() -> None:
-    of_preparation = {"WORKSPACES", "DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD"}
+    of_preparation = {"DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD"}
     of_the_server = {
+        "SERVER_ID",
         "MLFLOW_SERVER_ALLOWED_HOSTS",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
         "MLFLOW_HOST",

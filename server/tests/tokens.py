@@ -27,6 +27,11 @@ def encoded(url: str | bytes) -> str:
     return PREFIX + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def decoded(text: str) -> str:
+    """Return the URL of a token."""
+    return base64.urlsafe_b64decode(text.removeprefix(PREFIX) + "==").decode()
+
+
 def parameters(signed_at: float = NOW, **changes: str) -> dict[str, str]:
     """Return a good token's parameters as they stand in its URL, changed by `changes` (with _ for -)."""
     date = datetime.fromtimestamp(signed_at, UTC).strftime("%Y%m%dT%H%M%SZ")
