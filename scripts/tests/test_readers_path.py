@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from docs.tests.markdown import fences
-from scripts.tests.stand_in import BUCKET, COMMAND_SECONDS, PROJECT, Laptop, StandIn
+from scripts.tests.stand_in import BUCKET, COMMAND_SECONDS, PROJECT, WITHOUT_LOGIN, Laptop, StandIn
 
 SECTIONS = ("A data scientist joins", "Does it work?")
 CHECKOUT = (".venv", "pyproject.toml", "scripts", "smoke_tests")
@@ -43,6 +43,7 @@ def reader(stack: StandIn, tmp_path: Path) -> Laptop:
     pulumi.write_text(PULUMI)
     pulumi.chmod(0o755)
     laptop.environment["PATH"] = f"{pulumi.parent}:{tmp_path}/.venv/bin:/usr/bin:/bin"
+    laptop.environment["PYTEST_ADDOPTS"] = " ".join(WITHOUT_LOGIN)
     (tmp_path / "train.py").write_text(readme("python"))
     (tmp_path / "model.pt").write_bytes(MODEL)
     return laptop

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tests.stand_in import EVERYTHING, Laptop, StandIn
+from scripts.tests.stand_in import EVERYTHING, WITHOUT_LOGIN, Laptop, StandIn
 from smoke_tests.stack import SettingsError, Stack
 
 SMOKE = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -69,9 +69,16 @@ def test_missing_settings_end_the_session_with_exit_code_2(laptop: Laptop) -> No
 
 @pytest.mark.rehearsal
 def test_sound_stack_passes_and_nothing_is_skipped(member: Laptop) -> None:
-    code, said = member.run(*SMOKE, "smoke_tests")
+    code, said = member.run(*SMOKE, *WITHOUT_LOGIN, "smoke_tests")
     assert code == 0, said
     assert re.search(r"^\d+ passed in ", said, re.MULTILINE), said
+
+
+@pytest.mark.rehearsal
+def test_missing_login_is_noticed(member: Laptop) -> None:
+    code, said = member.run(*SMOKE, "smoke_tests/test_login.py")
+    assert code == 1, said
+    assert len(failed(said)) > 10, said
 
 
 @pytest.mark.rehearsal
