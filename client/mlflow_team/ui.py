@@ -36,7 +36,7 @@ HOP_BY_HOP = {
     "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
 # The browser's login is ours; its Referer would tell the path. The body's Expect was answered here.
-OURS = {"host", "authorization", "origin", "referer", "expect", "cookie2"}
+OURS = {"host", "referer", "expect"}
 PRIVATE = {"Referrer-Policy": "no-referrer"}
 
 
