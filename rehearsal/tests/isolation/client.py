@@ -98,7 +98,7 @@ class Api:
         self._headers = tuple(headers)
 
     def __call__(self, method: str, path: str, body: Any = None, *headers: tuple[str, str]) -> Any:
-        """Send JSON (or bytes) to a path below `/api/`; return the answer's JSON, or None when it has none."""
+        """Send JSON to a path below `/api/`; return the answer's, or None when it has none."""
         raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         kind = () if headers or raw is None else (("Content-Type", "application/json"),)
         target = path if path.startswith("/") else f"/api/{path}"

@@ -1,4 +1,4 @@
-"""One line of the catalog: a route of MLflow and a realistic request for it, with names for what a team has."""
+"""One line of the catalog: a route and a realistic request for it, with names for what a team has."""
 
 import json
 import re

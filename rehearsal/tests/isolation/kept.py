@@ -5,9 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from rehearsal.stack import RehearsedStack
+from rehearsal.tests.isolation.sameness import TELLING_LENGTH
 from rehearsal.tests.isolation.values import COMMON, Seeded
 
-TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+
+# What anybody may write into anything.
+WORDS = {"team", "table_name"}
 
 
 @dataclass(frozen=True)
@@ -50,4 +54,5 @@ def kept(stack: RehearsedStack) -> Kept:
 
 def belongs(row: str, own: Seeded) -> bool:
     """Tell whether a row names something of a team."""
-    return any(value in row for name, value in own.items() if name not in COMMON and len(value) > 5)  # noqa: PLR2004
+    ids = (value for name, value in own.items() if name not in COMMON | WORDS)
+    return any(value in row for value in ids if len(value) >= TELLING_LENGTH)

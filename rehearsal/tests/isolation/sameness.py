@@ -29,7 +29,8 @@ def difference(
 ) -> str:
     """Say how two answers differ beside the ids that were sent; nothing when they do not."""
     if theirs.status != absent.status:
-        return f"{theirs.status} {theirs.text[:300]!r}, for what does not exist {absent.status} {absent.text[:300]!r}"
+        one, other = (f"{answer.status} {answer.text[:300]!r}" for answer in (theirs, absent))
+        return f"{one}, for what does not exist {other}"
     if theirs.body == absent.body:
         return _heads(theirs, absent)
     told_apart = {name for name in sent if sent[name] != absent_sent[name]}
@@ -50,5 +51,9 @@ def _heads(theirs: Answer, absent: Answer) -> str:
 def leaked(answer: Answer, other: Seeded, sent: Mapping[str, str]) -> list[str]:
     """Name what of another team stands in an answer and was not in the request."""
     text = without(answer.text + repr(dict(answer.headers)), sent)
-    telling = {n: v for n, v in other.items() if n == "mark" or (n not in COMMON and len(v) > TELLING_LENGTH)}
+    telling = {
+        n: v
+        for n, v in other.items()
+        if n == "mark" or (n not in COMMON | {"team"} and len(v) >= TELLING_LENGTH)
+    }
     return sorted(name for name, value in telling.items() if value in text)

@@ -1,4 +1,4 @@
-"""What each team has before the matrix begins: one thing of each kind that MLflow keeps, with the team's mark."""
+"""What each team has before the matrix begins: one of each kind that MLflow keeps, with the team's mark."""
 
 import json
 import secrets

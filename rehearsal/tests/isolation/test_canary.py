@@ -1,4 +1,4 @@
-"""With the login taken out the matrix fails: MLflow's own app, asked as the stack is, lets every stranger in."""
+"""With the login taken out the matrix fails: MLflow's own app lets every stranger in."""
 
 import copy
 import sys

@@ -1,4 +1,4 @@
-"""What stands for the names in a request: a team's own things, things made for one write, things that exist nowhere."""
+"""What stands for the names in a request: a team's own things, new ones, and things that exist nowhere."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The seeded stack, and what is asked of it: each cell of the matrix is a sentence when it is not as it should be."""
+"""The seeded stack, and what is asked of it: a cell that is not as it should be is a sentence."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,8 @@ class World:
         """A number of one digit stands in every answer: it could not be told from the others."""
         with closing(self.stack.postgres.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(
-                "SELECT setval('experiments_experiment_id_seq', 7000000 + nextval('experiments_experiment_id_seq'))"
+                "SELECT setval(name, 7000000 + nextval(name)) FROM (SELECT %s::regclass) AS s(name)",
+                ("experiments_experiment_id_seq",),
             )
             connection.commit()
 

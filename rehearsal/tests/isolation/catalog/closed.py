@@ -1,4 +1,4 @@
-"""What is answered to nobody. Ids are a team's own where there are any, so that only the seal can be the reason."""
+"""What is answered to nobody: with a team's own ids, so that only the seal can be the reason."""
 
 from rehearsal.tests.isolation.entry import sealed
 

@@ -3,6 +3,7 @@
 from rehearsal.tests.isolation.entry import read, write
 
 TAG = {"key": "{tag}", "value": "x"}
+LOGGED = '{"run_id": "{new_run}", "artifact_path": "m", "utc_time_created": "2026", "flavors": {"f": {}}}'
 OF_RUN = {"run_id": "{run}"}
 TABLE = {"dataset": {"name": "{fresh}", "digest": "d", "source_type": "local", "source": "x"}}
 DELETE_RUN = write("POST 2.0/mlflow/runs/delete", {"run_id": "{new_run}"})
@@ -78,7 +79,7 @@ ENTRIES = (
         "POST 2.0/mlflow/runs/log-model",
         {
             "run_id": "{new_run}",
-            "model_json": '{"run_id": "{new_run}", "artifact_path": "m", "utc_time_created": "2026-01-01", "flavors": {"f": {}}}',
+            "model_json": LOGGED,
         },
     ),
     write("POST 2.0/mlflow/runs/set-tag", {"run_id": "{new_run}", **TAG}),
