@@ -78,7 +78,7 @@ class StandIn:
 
     def _close_bucket(self) -> None:
         closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        self.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policies.tls_only(BUCKET_ARN)))
+        self.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policies.guard_artifacts(BUCKET_ARN, {})))
         self.s3.put_public_access_block(
             Bucket=BUCKET, PublicAccessBlockConfiguration=dict.fromkeys(closed, True)
         )
