@@ -21,7 +21,7 @@ CLIENT_SECONDS = 180.0
 UI_SECONDS = 60.0
 UI_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
 # What the onboarding script tells a person to type next leads nowhere once the rehearsal has ended.
-HINTS = ("next: ", "take it back: ", "see it: ")
+HINTS = ("next: ", "take it back: ", "see it: ", "train: ")
 
 
 class ClientError(RuntimeError):

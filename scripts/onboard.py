@@ -1,6 +1,7 @@
 """Joins a team: writes a client's AWS profile and environment file, then logs a hello run with them."""
 
 import argparse
+import importlib.util
 import os
 import re
 import shlex
@@ -120,7 +121,7 @@ def _join(options: argparse.Namespace) -> int:
     unset = f"unset {' '.join(exported)}; " if exported else ""
     load = f"{unset}set -a; . {_from_here(options.env_file)}; set +a"
     print(f"\nsee it: ({load}; {_from_here(COMMAND)} ui)")
-    print(f"once, in the environment that trains: pip install {_from_here(PROJECT / 'client')}")
+    print(f"train: pip install {_from_here(PROJECT / 'client')}, once, where {LOGIN} is not known yet")
     print(f"take it back: {_undo_command(options)}")
     print(f"next: {load}")
     return DONE
@@ -142,6 +143,8 @@ def _files(options: argparse.Namespace) -> ClientFiles:
 
 def _option_faults(options: argparse.Namespace) -> list[str]:
     faults = []
+    if importlib.util.find_spec("mlflow_team") is None:
+        faults.append(f"this Python lacks the login: {sys.executable} -m pip install {PROJECT / 'client'}")
     if not PROFILE_NAME.fullmatch(options.profile):
         faults.append(
             f"--profile is {options.profile!r}: must be letters, digits, dots, hyphens and underscores"

@@ -25,6 +25,11 @@ LOGIN = "aws-role"  # the name of the plugin in client/
 FOREIGN_HOST = "Invalid Host header"  # mlflow/server/security_utils.py
 # boto3 takes exported keys before any profile.
 EXPORTED_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# What the server's login says, and what client/ says before it asks; each is a sentence with its command.
+LOGIN_REFUSED = re.compile(
+    r"(?:(?:UNAUTHENTICATED|PERMISSION_DENIED|TEMPORARILY_UNAVAILABLE):"
+    r"|API request to \S+ failed with exception) (?P<reason>.*)"
+)
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the usual 7 are four silent minutes
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -143,7 +148,7 @@ def _hello(client: Client) -> str:
             mlflow.log_metric("hello", 1.0)
             mlflow.log_text("Written straight to S3 with the team's role.\n", "hello.txt")
     except MlflowException as error:
-        raise VerificationError(_refused(client, str(error))) from None
+        raise VerificationError(_refused(client, str(error).splitlines()[0])) from None
     except (Boto3Error, BotoCoreError, ClientError) as error:
         raise VerificationError(_not_stored(client, str(error))) from None
     return f"hello run: experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
@@ -161,7 +166,7 @@ def _look_around(client: Client) -> str:
             Bucket=root.netloc, Prefix=f"{root.path.lstrip('/')}/", MaxKeys=1
         )
     except MlflowException as error:
-        raise VerificationError(_refused(client, str(error))) from None
+        raise VerificationError(_refused(client, str(error).splitlines()[0])) from None
     except (BotoCoreError, ClientError) as error:
         raise VerificationError(_not_stored(client, str(error))) from None
     return f"workspace {client.team.workspace} can be read"
@@ -171,8 +176,10 @@ def _refused(client: Client, answer: str) -> str:
     uri = client.variables["MLFLOW_TRACKING_URI"]
     if FOREIGN_HOST in answer:
         return f"the server does not go by the name in {uri}. Use the name in {client.team.tracking_uri}"
+    if said := LOGIN_REFUSED.fullmatch(answer):
+        return f"the server could not be used: {said['reason']}"
     return (
-        f"the server refused workspace {client.team.workspace}: {answer.splitlines()[0]}. "
+        f"the server refused workspace {client.team.workspace}: {answer}. "
         "Compare the stack with what runs: pulumi up"
     )
 

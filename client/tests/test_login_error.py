@@ -23,7 +23,17 @@ role_arn = {ROLE}-jump
 [profile me]
 """
 KEYS = "aws_access_key_id = AKIAUSER\naws_secret_access_key = s\n"
-LOAD = r"load what onboarding wrote: set -a; \. \./mlflow-<team>\.env; set \+a$"
+WHO = "aws sts get-caller-identity --profile "
+RENEW = f"renew them where they come from, then: {WHO}mlflow-vision"
+DENIED = (
+    f"profile mlflow-vision may not assume {ROLE}; ask the platform engineer to put under the team's writers "
+    f"or readers who you are: {WHO}me"
+)
+PARTIAL = (
+    "profile mlflow-vision gives no credentials (Partial credentials found in env, missing: "
+    f"AWS_SECRET_ACCESS_KEY): {WHO}mlflow-vision"
+)
+CLOCK = "this machine's clock is more than 5 minutes off AWS's: set it: sudo timedatectl set-ntp true"
 
 
 def told(tokens: TokenSource) -> str:
@@ -112,41 +122,29 @@ def test_sso_profile_that_nobody_signed_in_with(tokens: TokenSource, chain: Path
     [
         (
             refused("AccessDenied", "User: ada is not authorized"),
-            f"profile mlflow-vision may not assume {ROLE}; ask the platform engineer to put under the team's "
-            "writers or readers who you are: aws sts get-caller-identity --profile me",
+            DENIED,
         ),
         (
             refused("SignatureDoesNotMatch", "Signature expired: 20261123T100000Z is now earlier than …"),
-            "this machine's clock is more than 5 minutes off AWS's: set it: sudo timedatectl set-ntp true",
+            CLOCK,
         ),
-        (
-            refused("SignatureDoesNotMatch", "Signature not yet current: 20261123T100000Z is still later …"),
-            "this machine's clock is more than 5 minutes off AWS's: set it: sudo timedatectl set-ntp true",
-        ),
-        (
-            refused("ExpiredToken"),
-            "the credentials of profile me have expired: renew them where they come from, then: "
-            "aws sts get-caller-identity --profile mlflow-vision",
-        ),
+        (refused("SignatureDoesNotMatch", "Signature not yet current: 20261123T100000Z is still …"), CLOCK),
+        (refused("ExpiredToken"), f"the credentials of profile me have expired: {RENEW}"),
         (
             refused("InvalidClientTokenId"),
-            "AWS does not know the credentials of profile me (InvalidClientTokenId): renew them where they come "
-            "from, then: aws sts get-caller-identity --profile mlflow-vision",
+            f"AWS does not know the credentials of profile me (InvalidClientTokenId): {RENEW}",
         ),
         (
             refused("RegionDisabledException"),
-            "AWS refused profile mlflow-vision (RegionDisabledException): "
-            "aws sts get-caller-identity --profile mlflow-vision",
+            f"AWS refused profile mlflow-vision (RegionDisabledException): {WHO}mlflow-vision",
         ),
         (
             RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
-            "the credentials of profile mlflow-vision have expired: renew them where they come from, then: "
-            "aws sts get-caller-identity --profile mlflow-vision",
+            f"the credentials of profile mlflow-vision have expired: {RENEW}",
         ),
         (
             exceptions.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
-            "profile mlflow-vision gives no credentials (Partial credentials found in env, missing: "
-            "AWS_SECRET_ACCESS_KEY): aws sts get-caller-identity --profile mlflow-vision",
+            PARTIAL,
         ),
     ],
 )

@@ -11,7 +11,6 @@ from file_change import FileChange
 from verification import Client, VerificationError
 
 JOIN = ["--team", "vision", "--outputs", "outputs.json"]
-ADDRESS = "https://mlflow.example.com/#/experiments/1/runs/abc?workspace=vision"
 
 Snapshot = dict[str, bytes]
 
@@ -25,10 +24,9 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     """Return the clients that were verified, without a network."""
     clients: list[Client] = []
 
-    def verify(client: Client, tell: Callable[[str], None]) -> str:
+    def verify(client: Client, tell: Callable[[str], None]) -> None:
         clients.append(client)
         tell("verified")
-        return ADDRESS
 
     monkeypatch.setattr(onboard, "check_role", lambda *_, **__: "arn")
     monkeypatch.setattr(onboard, "verify", verify)
@@ -45,6 +43,8 @@ def test_joining_writes_the_profile_and_the_environment_file(machine: Path, veri
     assert "duration_seconds = 3600\nregion = eu-west-1\n# <<<" in config
     assert (machine / "mlflow-vision.env").read_text().splitlines()[1:-1] == [
         "MLFLOW_TRACKING_URI=https://mlflow.example.com",
+        "MLFLOW_TRACKING_AUTH=aws-role",
+        "MLFLOW_TEAM_STS_REGION=eu-west-1",
         "MLFLOW_WORKSPACE=vision",
         "MLFLOW_EXPERIMENT_NAME=Default",
         "AWS_PROFILE=mlflow-vision",
@@ -52,12 +52,15 @@ def test_joining_writes_the_profile_and_the_environment_file(machine: Path, veri
     assert [client.profile for client in verified] == ["mlflow-vision"]
 
 
-def test_last_lines_are_the_runs_address_and_the_next_command(
+def test_last_lines_are_the_commands_that_show_install_and_load_it(
     machine: Path, verified: list[Client], capsys: pytest.CaptureFixture[str]
 ) -> None:
     onboard.main([*JOIN, "--env-file", "my team.env"])
-    seen, undo, following = capsys.readouterr().out.splitlines()[-3:]
-    assert seen == f"see it: {ADDRESS}"
+    seen, train, undo, following = capsys.readouterr().out.splitlines()[-4:]
+    assert seen.startswith("see it: (set -a; . './my team.env'; set +a; ")
+    assert seen.endswith("bin/mlflow-team ui)")
+    assert train.startswith("train: pip install ")
+    assert train.endswith("/client, once, where aws-role is not known yet")
     assert following == "next: set -a; . './my team.env'; set +a"
     assert undo.startswith("take it back: ")
     assert undo.endswith(
@@ -119,6 +122,8 @@ def test_tunnel_and_bundle_reach_the_client(machine: Path, verified: list[Client
     bundle = str(machine / "ca.pem")
     assert verified[0].variables == {
         "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_TRACKING_AUTH": "aws-role",
+        "MLFLOW_TEAM_STS_REGION": "eu-west-1",
         "MLFLOW_WORKSPACE": "vision",
         "MLFLOW_EXPERIMENT_NAME": "Default",
         "AWS_PROFILE": "mlflow-vision",
@@ -229,6 +234,15 @@ def test_fault_in_a_file_leaves_all_as_it_was(
     assert snapshot(machine) == before
 
 
+def test_python_without_the_login_is_told_what_to_install(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert onboard.main(JOIN) == 2
+    assert "this Python lacks the login: " in (said := capsys.readouterr().err)
+    assert f"-m pip install {Path(onboard.__file__).parents[1] / 'client'}" in said
+
+
 def test_two_sources_are_refused(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         onboard.main([*JOIN, "--source-profile", "work", "--credential-source", "EcsContainer"])
@@ -248,7 +262,7 @@ def test_failed_verification_keeps_the_files_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def verify(*_: object) -> str:
+    def verify(*_: object) -> None:
         raise VerificationError("the server is asleep. Wake it: make up")
 
     monkeypatch.setattr(onboard, "verify", verify)

@@ -87,3 +87,19 @@ def test_exported_keys_do_not_stand_in_for_the_role(machine: Path, monkeypatch: 
     assert "AWS_ACCESS_KEY_ID" not in seen
     assert os.environ["AWS_ACCESS_KEY_ID"] == "AKID"
     assert "AWS_PROFILE" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("PERMISSION_DENIED: role x is not of this stack: ask", "role x is not of this stack: ask"),
+        ("UNAUTHENTICATED: no login came: pip install ./client", "no login came: pip install ./client"),
+        ("TEMPORARILY_UNAVAILABLE: STS does not answer: again", "STS does not answer: again"),
+        (
+            "API request to https://x/api failed with exception boto3 finds none: set -a",
+            "boto3 finds none: set -a",
+        ),
+    ],
+)
+def test_what_the_login_says_reaches_the_person_as_it_is(answer: str, sentence: str) -> None:
+    assert verification._refused(CLIENT, answer) == f"the server could not be used: {sentence}"

@@ -146,6 +146,8 @@ def _seed_evaluation(api: Api, own: dict[str, str]) -> None:
         "instruction": own["mark"],
     }
     own["schema"] = api("POST", "3.0/mlflow/label-schemas/create", schema)["label_schema"]["schema_id"]
+    # The first look at an experiment's schemas makes a default one: a read that writes.
+    api("GET", f"3.0/mlflow/label-schemas/list?experiment_id={own['experiment']}")
     queue = {
         **of,
         "name": own["queue_name"],

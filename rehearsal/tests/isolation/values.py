@@ -135,6 +135,7 @@ MAKERS: dict[str, Callable[[Api, Seeded], str]] = {
     "logged_model": _logged_model,
     "model_name": _model_name,
     "trace": _trace,
+    "trace_hex": lambda api, own: _trace(api, own).removeprefix("tr-"),
     "assessment": _assessment,
     "dataset": _dataset,
     "record": _record,

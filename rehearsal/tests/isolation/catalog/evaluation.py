@@ -43,9 +43,6 @@ ENTRIES = (
         {**OF, "name": "{fresh}", "serialized_scorer": JUDGE},
         shows="fresh",
     ),
-    write(
-        "POST 3.0/mlflow/scorers/register", {**OF, "name": "{new_scorer_name}", "serialized_scorer": JUDGE}
-    ),
     read("GET 3.0/mlflow/scorers/list?experiment_id={experiment}"),
     read("GET 3.0/mlflow/scorers/list?experiment_ids={experiment}"),
     read("GET 3.0/mlflow/scorers/get?experiment_id={experiment}&name={scorer_name}"),

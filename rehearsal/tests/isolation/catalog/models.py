@@ -55,7 +55,7 @@ ENTRIES = (
     write("PATCH 2.0/mlflow/registered-models/update", {**NAME, "description": "x"}),
     write("DELETE 2.0/mlflow/registered-models/delete", NAME),
     read("GET 2.0/mlflow/registered-models/get?name={model_name}"),
-    read("GET 2.0/mlflow/registered-models/search"),
+    read("GET 2.0/mlflow/registered-models/search?max_results=1000"),
     read("GET 2.0/mlflow/registered-models/search?filter=name='{model_name}'"),
     read("GET 2.0/mlflow/registered-models/get-latest-versions?name={model_name}"),
     read("POST 2.0/mlflow/registered-models/get-latest-versions", LATEST),

@@ -85,5 +85,5 @@ ENTRIES = (
     read("GET 2.0/mlflow/get-trace-artifact?request_id={trace}"),
     read("GET 3.0/mlflow/get-trace-artifact?request_id={trace}&path={attachment}"),
     write("POST /v1/traces", span("{fresh}", "x"), headers=OTLP),
-    write("POST /v1/traces", span("{trace_hex}", "x"), headers=OTLP),
+    write("POST /v1/traces", span("{new_trace_hex}", "x"), headers=OTLP),
 )
