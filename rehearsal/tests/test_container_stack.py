@@ -221,7 +221,7 @@ def steps_of(stack: RehearsedStack, runs: list[str]) -> int:
         return int(cursor.fetchone()[0])
 
 
-def writer_of(stack: RehearsedStack) -> Api:
+def member_of(stack: RehearsedStack) -> Api:
     assert stack.deployment
     role = stack.deployment.outputs["teams"][TEAM]["writerRoleArn"]
     return Api(stack, stack.prerequisites.take(PERSON, role))
@@ -238,7 +238,7 @@ class Writer(threading.Thread):
 
     def __init__(self, stack: RehearsedStack, run_id: str, metric: str) -> None:
         super().__init__(daemon=True)
-        self._api = writer_of(stack)
+        self._api = member_of(stack)
         self._run_id = run_id
         self.metric = metric
         # Step, when it was sent, when it was acknowledged.
@@ -297,7 +297,7 @@ def signalled(stack: RehearsedStack, container: Container, since: float) -> floa
 def test_server_told_to_stop_loses_no_acknowledged_write(
     in_docker: RehearsedStack, second_server: Container
 ) -> None:
-    api = writer_of(in_docker)
+    api = member_of(in_docker)
     experiment = post(api, "experiments/create", name="stopped")["experiment_id"]
     run_id = post(api, "runs/create", experiment_id=experiment, start_time=0)["run"]["info"]["run_id"]
     writers = [Writer(in_docker, run_id, f"of-{number}") for number in range(CLIENTS)]

@@ -99,6 +99,21 @@ NEVER: dict[str, Call] = {
     "get of the other team": lambda s3, bucket: s3.get_object(Bucket=bucket, Key=OTHER),
     "put of the other team": lambda s3, bucket: s3.put_object(Bucket=bucket, Key=OTHER, Body=b""),
     "get of a team whose name begins alike": lambda s3, bucket: s3.get_object(Bucket=bucket, Key=NEIGHBOUR),
+    "get by way of the own prefix's parent": lambda s3, bucket: s3.get_object(
+        Bucket=bucket, Key=f"{OTHERS}../vision/1/run/artifacts/note.txt"
+    ),
+    "get of a doubled slash": lambda s3, bucket: s3.get_object(
+        Bucket=bucket, Key=f"workspaces//{OTHER[11:]}"
+    ),
+    "put of a prefix in other letters": lambda s3, bucket: s3.put_object(
+        Bucket=bucket, Key="Workspaces/vision/note.txt", Body=b""
+    ),
+    "copy of the other team's": lambda s3, bucket: s3.copy_object(
+        Bucket=bucket, Key=OWN, CopySource={"Bucket": bucket, "Key": OTHER}
+    ),
+    "list by a prefix that climbs": lambda s3, bucket: s3.list_objects_v2(
+        Bucket=bucket, Prefix="workspaces/speech/../vision/"
+    ),
     "get outside of all prefixes": lambda s3, bucket: s3.get_object(Bucket=bucket, Key="elsewhere.txt"),
     "list of the other team": lambda s3, bucket: s3.list_objects_v2(Bucket=bucket, Prefix=OTHERS),
     "list of the root": lambda s3, bucket: s3.list_objects_v2(Bucket=bucket),
@@ -125,6 +140,15 @@ def test_denied(level: str, what: str, s3_of: dict[str, Any], stack: Deployment)
     with pytest.raises(ClientError) as refusal:
         (READ | WRITE | NEVER)[what](s3_of[level], stack.outputs["artifactBucket"])
     assert refusal.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_dots_in_a_key_are_letters(emulator: Emulator, s3_of: dict[str, Any], stack: Deployment) -> None:
+    """S3 climbs nowhere: such an object lies under the own prefix, and the other team's is as it was."""
+    bucket, climbing = stack.outputs["artifactBucket"], f"workspaces/vision/../{OTHER[11:]}"
+    s3_of["writer"].put_object(Bucket=bucket, Key=climbing, Body=b"mine")
+    root = emulator.client("s3")
+    assert root.get_object(Bucket=bucket, Key=OTHER)["Body"].read() == b"theirs"
+    assert root.get_object(Bucket=bucket, Key=climbing)["Body"].read() == b"mine"
 
 
 @pytest.mark.parametrize("what", READ | WRITE)

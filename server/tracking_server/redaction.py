@@ -1,4 +1,4 @@
-"""Keeps logins out of the log, wherever in a request a client put them: an access log tells whole addresses."""
+"""Keeps logins out of the log, wherever in a request a client put them: an access log tells addresses."""
 
 import logging
 import re
