@@ -12,7 +12,7 @@ from botocore.model import Shape
 
 import onboard
 from docs.tests.markdown import fences, inline_code
-from scripts.tests.test_readers_path import SECTIONS
+from rehearsal.tests.test_readers_path import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

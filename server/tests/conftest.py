@@ -56,7 +56,7 @@ RIGHTS = [
     {
         "Effect": "Allow",
         "Action": "ssm:GetParametersByPath",
-        "Resource": "*",  # the emulator knows no other of this action
+        "Resource": f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/*",
     },
 ]
 

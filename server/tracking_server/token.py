@@ -31,7 +31,7 @@ GRAMMAR = {
 VALUES = {name: re.compile(pattern) for name, pattern in GRAMMAR.items()}
 BROWSER = "A browser cannot log in by itself; open this page with: mlflow-team ui"
 NO_TOKEN = (
-    "No login came with this request; log in with your team's IAM role: pip install mlflow-team, "  # noqa: S105
+    "No login came with this request; log in with your team's IAM role: pip install ./client, "  # noqa: S105
     "then load the environment file of your onboarding (MLFLOW_TRACKING_AUTH=aws-role)"
 )
 USER = Refusal(
@@ -162,5 +162,6 @@ def _malformed(rule: str) -> Refusal:
     return Refusal(
         status=401,
         rule=rule,
-        message=f"The token is not one of mlflow-team's ({rule}): pip install --upgrade mlflow-team",
+        message=f"The token is not one of mlflow-team's ({rule}); renew it from the checkout: "
+        "pip install --upgrade ./client",
     )
