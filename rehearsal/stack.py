@@ -50,6 +50,7 @@ class RehearsedStack:
     Attributes:
         config: the stack's, as in `Pulumi.<stack>.yaml`.
         deployment: what `up` made.
+        logs: the folder of what each process said.
         tracking_uri: where clients and browsers reach the tracking server.
         prerequisites: the account as it was before the stack, and its people.
         laptop: the team member's, None before the account exists.
@@ -74,7 +75,7 @@ class RehearsedStack:
             docker: builds the image and runs the containers; without it they are plain processes.
         """
         self._steps = steps
-        self._logs = folder / "logs"
+        self.logs = folder / "logs"
         self._work = work
         self._docker = docker
         self._stack = ExitStack()
@@ -97,7 +98,7 @@ class RehearsedStack:
         listener = self._stack.enter_context(listening_socket())
         with step("AWS emulator with IAM enforced"):
             self._authority = CertificateAuthority(self._work)
-            self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self._logs))
+            self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self.logs))
             self.prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
             self.laptop = Laptop(self.prerequisites.environment, self._work, say)
             self.config = self._config(database_port=listener.getsockname()[1])
@@ -127,7 +128,7 @@ class RehearsedStack:
 
     def open_ui(self) -> str:
         """Start what shows the UI to a browser as the team's member, and return the address to open."""
-        return self._stack.enter_context(self._member().ui(self._logs))
+        return self._stack.enter_context(self._member().ui(self.logs))
 
     def watch(self) -> None:
         """Wait until the task ends.
@@ -198,7 +199,7 @@ class RehearsedStack:
             raise UnrehearsedError(
                 f"{instance['engine']} {instance['engineVersion']}: Postgres {MAJOR_VERSION} is here"
             )
-        options = {"master": instance["username"], "database": instance["dbName"], "logs": self._logs}
+        options = {"master": instance["username"], "database": instance["dbName"], "logs": self.logs}
         self.postgres = self._stack.enter_context(
             Postgres(self._work, **options)
             if self._docker is None
@@ -261,7 +262,7 @@ class RehearsedStack:
                     *(int(urlsplit(u).port or 0) for u in (self.emulator.url, keys)),
                 ],
                 work=self._work,
-                logs=self._logs,
+                logs=self.logs,
             )
         )
 
@@ -282,7 +283,7 @@ class RehearsedStack:
             },
             published={port: published},
             folder=self._work,
-            logs=self._logs,
+            logs=self.logs,
         )
 
     def _open_front_door(self, target: str) -> None:

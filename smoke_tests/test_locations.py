@@ -65,7 +65,6 @@ def test_location_of_another_team_is_refused_with_the_one_that_is_ours(
         "s3://{bucket}/chosen",
         "s3://another-bucket/workspaces/{team}/chosen",
         "S3://{bucket}/workspaces/{other}/chosen",
-        "https://foreign.example/{team}",
         "file:///workspaces/{team}/chosen",
         "/workspaces/{team}/chosen",
     ],
@@ -77,3 +76,10 @@ def test_location_outside_our_prefix_is_refused(
     with pytest.raises(MlflowException) as refusal:
         mlflow.create_experiment(f"smoke-{run.mark}", artifact_location=outside)
     assert prefix in str(refusal.value)
+
+
+def test_location_on_another_machine_is_refused(stack: Stack, run: LoggedRun) -> None:
+    """MLflow itself does, before it is asked whose prefix it is."""
+    outside = f"https://foreign.example/{stack.team}"
+    with pytest.raises(MlflowException, match="cannot use the 'https' scheme"):
+        mlflow.create_experiment(f"smoke-{run.mark}", artifact_location=outside)

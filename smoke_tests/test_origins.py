@@ -29,7 +29,8 @@ ORIGINS = {
     "foreign": ("https://foreign.example", False),
     "null": ("null", False),
     "look-alike": ("https://{domain}.foreign.example", False),
-    "look-alike with port": ("https://{domain}:{tunnel}.foreign.example", False),
+    "ending like ours": ("https://not-{domain}", False),
+    "ours as a user": ("https://{domain}@foreign.example", False),
 }
 
 

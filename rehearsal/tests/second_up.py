@@ -1,4 +1,4 @@
-"""A second `up` of a stack that runs: what changed is changed in place, as Pulumi would, and all else stays."""
+"""A second `up` of a stack that runs: what changed is changed in place, as Pulumi would; all else stays."""
 
 import json
 from collections.abc import Callable, Mapping

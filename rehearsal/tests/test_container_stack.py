@@ -20,7 +20,8 @@ from rehearsal.containers.docker import PIDS
 from rehearsal.processes import wait_until
 from rehearsal.stack import RehearsedStack
 from rehearsal.task import TaskError
-from rehearsal.teams import TEAM
+from rehearsal.teams import PERSON, TEAM
+from rehearsal.tests.login import Api
 from smoke_tests.client_process import ClientProcess
 
 pytestmark = pytest.mark.container
@@ -220,20 +221,16 @@ def steps_of(stack: RehearsedStack, runs: list[str]) -> int:
         return int(cursor.fetchone()[0])
 
 
-class Api:
-    """The tracking API as the team's clients call it."""
+def writer_of(stack: RehearsedStack) -> Api:
+    assert stack.deployment
+    role = stack.deployment.outputs["teams"][TEAM]["writerRoleArn"]
+    return Api(stack, stack.prerequisites.take(PERSON, role))
 
-    def __init__(self, stack: RehearsedStack) -> None:
-        self._url = f"{stack.tracking_uri}/api/2.0/mlflow"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(stack.emulator.ca_bundle)
-        self._session.headers["X-MLFLOW-WORKSPACE"] = TEAM
 
-    def post(self, call: str, **body: Any) -> dict[str, Any]:
-        answer = self._session.post(f"{self._url}/{call}", json=body, timeout=SECONDS)
-        answer.raise_for_status()
-        return dict(answer.json())
+def post(api: Api, call: str, **body: Any) -> dict[str, Any]:
+    answer = api.post(f"2.0/mlflow/{call}", **body)
+    answer.raise_for_status()
+    return dict(answer.json())
 
 
 class Writer(threading.Thread):
@@ -241,7 +238,7 @@ class Writer(threading.Thread):
 
     def __init__(self, stack: RehearsedStack, run_id: str, metric: str) -> None:
         super().__init__(daemon=True)
-        self._api = Api(stack)
+        self._api = writer_of(stack)
         self._run_id = run_id
         self.metric = metric
         # Step, when it was sent, when it was acknowledged.
@@ -252,7 +249,8 @@ class Writer(threading.Thread):
         for step in itertools.count():
             sent = time.time()
             try:
-                self._api.post(
+                post(
+                    self._api,
                     "runs/log-metric",
                     run_id=self._run_id,
                     key=self.metric,
@@ -299,9 +297,9 @@ def signalled(stack: RehearsedStack, container: Container, since: float) -> floa
 def test_server_told_to_stop_loses_no_acknowledged_write(
     in_docker: RehearsedStack, second_server: Container
 ) -> None:
-    api = Api(in_docker)
-    experiment = api.post("experiments/create", name="stopped")["experiment_id"]
-    run_id = api.post("runs/create", experiment_id=experiment, start_time=0)["run"]["info"]["run_id"]
+    api = writer_of(in_docker)
+    experiment = post(api, "experiments/create", name="stopped")["experiment_id"]
+    run_id = post(api, "runs/create", experiment_id=experiment, start_time=0)["run"]["info"]["run_id"]
     writers = [Writer(in_docker, run_id, f"of-{number}") for number in range(CLIENTS)]
     for writer in writers:
         writer.start()

@@ -59,6 +59,9 @@ class Bucket:
     def list_artifacts(self, _path: str | None = None) -> list[Any]:
         return []
 
+    def get_local_path(self, _path: str) -> None:
+        return None
+
     def download_artifacts(self, artifact_path: str, dst_path: str) -> str:
         file = Path(dst_path) / artifact_path
         file.parent.mkdir(exist_ok=True)
@@ -201,6 +204,9 @@ def test_however_an_address_got_there_the_server_does_not_go(
         ours.ask("GET", f"{AJAX}get-trace-artifact", request_id=trace, path=attachment),
     ]
     assert {status for status, _ in answers} <= {400, 500}
+    # To the others MLflow goes no more by itself.
+    if ":" not in uri or uri.startswith(("s3:", "file:", "dbfs:", "gs:", "wasbs:", "runs:", "models:")):
+        assert {(status, ALLOWED in answer["message"]) for status, answer in answers} == {(400, True)}
     _, answer = ours.ask("POST", "/graphql", {"query": query, "variables": {"i": {"runId": run}}})
     assert answer["data"]["mlflowListArtifacts"] is None
     world.execute("INSERT INTO trace_tags VALUES ('mlflow.trace.archiveLocation', ?, ?)", uri, trace)
@@ -365,7 +371,8 @@ def test_an_assessment_of_theirs_is_neither_moved_nor_found(world: World, experi
     assert theirs.get(f"{V3}traces/{trace}/assessments/{made['assessment_id']}")["assessment"] == made
 
 
-def test_registries_of_every_database_make_our_stores(world: World) -> None:
+def test_mlflow_has_our_stores_and_no_others(world: World) -> None:
+    from mlflow import MlflowClient  # noqa: PLC0415
     from mlflow.server import handlers  # noqa: PLC0415
 
     from server.tracking_server.model_registry_store import ModelRegistryStore  # noqa: PLC0415
@@ -373,3 +380,4 @@ def test_registries_of_every_database_make_our_stores(world: World) -> None:
 
     assert isinstance(handlers._get_tracking_store(), TrackingStore)
     assert isinstance(handlers._get_model_registry_store(), ModelRegistryStore)
+    assert MlflowClient()._tracking_client.store is handlers._get_tracking_store()

@@ -104,6 +104,7 @@ def serving(folder: Path, *, register: bool = True) -> Iterator[tuple[Team, Team
         handlers._tracking_store_registry._registry,
         handlers._model_registry_store_registry._registry,
         artifact_repository_registry._artifact_repository_registry._registry,
+        utils._tracking_store_registry._registry,
     )
     with (
         patch.dict(os.environ, environment),
@@ -114,6 +115,7 @@ def serving(folder: Path, *, register: bool = True) -> Iterator[tuple[Team, Team
         patch.dict(registries[0]),
         patch.dict(registries[1]),
         patch.dict(registries[2]),
+        patch.dict(registries[3]),
     ):
         if register:
             stores.register(ROOT)

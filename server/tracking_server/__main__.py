@@ -11,6 +11,7 @@ import sqlalchemy
 from .database import URI, connect, log_in_by_token
 from .errors import SchemaError, StartError
 from .mlflow_environment import mlflow_environment
+from .redaction import redact_logs
 from .serving import serve_mlflow
 from .settings import Backend, read_server
 from .sts import sts_origin
@@ -24,6 +25,7 @@ def main() -> int:
     """Serve until SIGTERM, or say the one reason on stderr; return the exit code."""
     # uvicorn raises the signal again when it has drained, and ECS takes any exit code but 0 for a failure.
     signal.signal(signal.SIGTERM, _end)
+    redact_logs()
     try:
         settings = read_server(os.environ)
         os.environ.update(mlflow_environment(settings.backend))

@@ -8,6 +8,7 @@ def register(artifact_root: str) -> None:
     # MLflow reads its environment when it is imported.
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.store.db.db_types import DATABASE_ENGINES  # noqa: PLC0415
+    from mlflow.tracking._tracking_service import utils  # noqa: PLC0415
 
     from .artifact_repositories import guard_artifact_repositories  # noqa: PLC0415
     from .model_registry_store import ModelRegistryStore  # noqa: PLC0415
@@ -19,7 +20,12 @@ def register(artifact_root: str) -> None:
     def model_registry_store(store_uri: str) -> Any:
         return ModelRegistryStore(store_uri, artifact_root)
 
+    def same_store(**_: Any) -> Any:
+        return handlers._get_tracking_store()  # noqa: SLF001
+
     for scheme in DATABASE_ENGINES:
+        # By a client of its own, in this process, MLflow looks up the sources of model versions.
+        utils._tracking_store_registry.register(scheme, same_store)  # noqa: SLF001
         handlers._tracking_store_registry.register(scheme, tracking_store)  # noqa: SLF001
         handlers._model_registry_store_registry.register(scheme, model_registry_store)  # noqa: SLF001
     guard_artifact_repositories(artifact_root)

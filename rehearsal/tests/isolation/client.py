@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,10 @@ class Answer:
 class Front:
     """The load balancer's TLS listener."""
 
-    def __init__(self, port: int, authorities: Path, *, host: str = "localhost") -> None:
+    def __init__(self, port: int, authorities: Path | None, *, host: str = "localhost") -> None:
+        """Without authorities it is no TLS listener but a bare server."""
         self._host, self._port = host, port
-        self._context = ssl.create_default_context(cafile=str(authorities))
+        self._context = authorities and ssl.create_default_context(cafile=str(authorities))
         self._kept = threading.local()
 
     def send(self, request: Request) -> Answer:
@@ -68,10 +69,15 @@ class Front:
         self._kept.connection = None
         return self._send(request)
 
+    def _connection(self) -> HTTPConnection:
+        if self._context is None:
+            return HTTPConnection(self._host, self._port, timeout=SECONDS)
+        return HTTPSConnection(self._host, self._port, timeout=SECONDS, context=self._context)
+
     def _send(self, request: Request) -> Answer:
         connection = getattr(self._kept, "connection", None)
         if connection is None:
-            connection = HTTPSConnection(self._host, self._port, timeout=SECONDS, context=self._context)
+            connection = self._connection()
             self._kept.connection = connection
         connection.putrequest(request.method, request.target, skip_accept_encoding=True)
         for name, value in request.headers:

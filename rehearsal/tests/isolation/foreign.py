@@ -18,13 +18,13 @@ def ids(entry: Entry) -> tuple[str, ...]:
 def cells(world: World, entry: Entry, target: str) -> Iterator[Cell]:
     """Yield a cell with all ids foreign and, under the first path, one with each alone."""
     names = ids(entry)
-    yield _cell(world, entry, target, names)
+    yield cell(world, entry, target, names)
     if len(names) > 1 and target == entry.targets[0]:
-        yield from (_cell(world, entry, target, (name,)) for name in names)
+        yield from (cell(world, entry, target, (name,)) for name in names)
 
 
-def _cell(world: World, entry: Entry, target: str, foreign: tuple[str, ...]) -> Cell:
-    def cell() -> str:
+def cell(world: World, entry: Entry, target: str, foreign: tuple[str, ...]) -> Cell:
+    def asked_both() -> str:
         asked = []
         # What does not exist is new each time: the request itself may have brought it into being.
         for source in (world.own, nowhere(world.own)):
@@ -38,7 +38,7 @@ def _cell(world: World, entry: Entry, target: str, foreign: tuple[str, ...]) -> 
         shown = leaked(theirs, world.own, sent)
         return f"{where}shows {shown} in {theirs.text[:300]}" if shown else ""
 
-    return cell
+    return asked_both
 
 
 def _mixed(foreign: Mapping[str, str], own: Values) -> Values:

@@ -24,16 +24,25 @@ def without(text: str, sent: Mapping[str, str]) -> str:
     return text
 
 
-def difference(theirs: Answer, absent: Answer, sent: Mapping[str, str], absent_sent: Mapping[str, str]) -> str:
+def difference(
+    theirs: Answer, absent: Answer, sent: Mapping[str, str], absent_sent: Mapping[str, str]
+) -> str:
     """Say how two answers differ beside the ids that were sent; nothing when they do not."""
     if theirs.status != absent.status:
         return f"{theirs.status} {theirs.text[:300]!r}, for what does not exist {absent.status} {absent.text[:300]!r}"
+    if theirs.body == absent.body:
+        return _heads(theirs, absent)
+    told_apart = {name for name in sent if sent[name] != absent_sent[name]}
     one, other = (
-        MADE_UP.sub("<made up>", without(answer.text, values))
+        MADE_UP.sub("<made up>", without(answer.text, {name: values[name] for name in told_apart}))
         for answer, values in ((theirs, sent), (absent, absent_sent))
     )
     if one != other:
         return f"{one[:600]!r}, for what does not exist {other[:600]!r}"
+    return _heads(theirs, absent)
+
+
+def _heads(theirs: Answer, absent: Answer) -> str:
     heads = [set(answer.headers) - PASSING_HEADERS for answer in (theirs, absent)]
     return "" if heads[0] == heads[1] else f"headers {heads[0] ^ heads[1]}"
 

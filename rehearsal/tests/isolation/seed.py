@@ -10,7 +10,10 @@ from rehearsal.tests.isolation.client import Api
 
 Put = Callable[[str, bytes], None]
 
-SCORER = {"name": "s", "instructions_judge_pydantic_data": {"instructions": "{{ outputs }}", "model": "openai:/x"}}
+SCORER = {
+    "name": "s",
+    "instructions_judge_pydantic_data": {"instructions": "{{ outputs }}", "model": "openai:/x"},
+}
 ROOT_SPAN = "00000000000000aa"
 # Names that each team uses.
 EVERYWHERE = {
@@ -37,7 +40,9 @@ def span(trace_hex: str, name: str) -> dict[str, Any]:
         "startTimeUnixNano": str(now),
         "endTimeUnixNano": str(now + 1000),
         "status": {"code": 1},
-        "attributes": [{"key": "mlflow.traceRequestId", "value": {"stringValue": json.dumps(f"tr-{trace_hex}")}}],
+        "attributes": [
+            {"key": "mlflow.traceRequestId", "value": {"stringValue": json.dumps(f"tr-{trace_hex}")}}
+        ],
     }
     return {"resourceSpans": [{"scopeSpans": [{"spans": [made]}]}]}
 
@@ -110,7 +115,11 @@ def _seed_models(api: Api, put: Put, own: dict[str, str]) -> None:
     put(f"{own['logged_model_uri']}/note.txt", own["mark"].encode())
     ready = {"model_id": own["logged_model"], "status": "LOGGED_MODEL_READY"}
     api("PATCH", f"2.0/mlflow/logged-models/{own['logged_model']}", ready)
-    api("POST", "2.0/mlflow/registered-models/create", {"name": own["model_name"], "description": own["mark"], "tags": tags})
+    api(
+        "POST",
+        "2.0/mlflow/registered-models/create",
+        {"name": own["model_name"], "description": own["mark"], "tags": tags},
+    )
     version = {"name": own["model_name"], "source": own["run_uri"], "run_id": own["run"], "tags": tags}
     made = api("POST", "2.0/mlflow/model-versions/create", {**version, "description": own["mark"]})
     own["version"] = made["model_version"]["version"]
@@ -129,9 +138,23 @@ def _seed_evaluation(api: Api, own: dict[str, str]) -> None:
     judge = SCORER | {"name": own["scorer_name"], "description": own["mark"]}
     scorer = {**of, "name": own["scorer_name"], "serialized_scorer": json.dumps(judge)}
     api("POST", "3.0/mlflow/scorers/register", scorer)
-    schema = {**of, "name": own["schema_name"], "type": "FEEDBACK", "input": {"text": {}}, "instruction": own["mark"]}
+    schema = {
+        **of,
+        "name": own["schema_name"],
+        "type": "FEEDBACK",
+        "input": {"text": {}},
+        "instruction": own["mark"],
+    }
     own["schema"] = api("POST", "3.0/mlflow/label-schemas/create", schema)["label_schema"]["schema_id"]
-    queue = {**of, "name": own["queue_name"], "queue_type": "CUSTOM", "schema_ids": [own["schema"]], "users": [own["user"]]}
+    # The first look at an experiment's schemas makes a default one: a read that writes.
+    api("GET", f"3.0/mlflow/label-schemas/list?experiment_id={own['experiment']}")
+    queue = {
+        **of,
+        "name": own["queue_name"],
+        "queue_type": "CUSTOM",
+        "schema_ids": [own["schema"]],
+        "users": [own["user"]],
+    }
     own["queue"] = api("POST", "3.0/mlflow/review-queues/create", queue)["review_queue"]["queue_id"]
     items = {"queue_id": own["queue"], "item_type": "TRACE", "item_ids": [own["trace"]]}
     api("POST", "3.0/mlflow/review-queues/items/add", items)

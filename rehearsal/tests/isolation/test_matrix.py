@@ -49,7 +49,8 @@ def test_stranger_is_refused_on_every_route(caller: str, world: World) -> None:
     cells = [world.refused(e, t, caller, STRANGERS[caller]) for e, t in world.of_kind(*GUARDED)]
     failed = world.ask("strangers", cells)
     assert not failed, "\n".join(failed)
-    assert not world.kept().changed_since(before)
+    changed = world.kept().changed_since(before)
+    assert not changed, "\n".join(changed)
 
 
 @pytest.mark.parametrize("caller", [*STRANGERS, "reader"])
@@ -64,7 +65,8 @@ def test_sealed_route_is_refused_to_everybody(caller: str, world: World) -> None
     cells = [world.refused(e, t, caller, DENIED) for e, t in world.of_kind(Kind.SEALED)]
     failed = world.ask("sealed", cells)
     assert not failed, "\n".join(failed)
-    assert not world.kept().changed_since(before)
+    changed = world.kept().changed_since(before)
+    assert not changed, "\n".join(changed)
 
 
 @pytest.mark.parametrize("caller", ["reader", "writer", "other team's writer", "admin"])
@@ -73,7 +75,8 @@ def test_workspaces_are_changed_by_nobody(caller: str, world: World) -> None:
     changing = [(e, t) for e, t in world.of_kind(Kind.WORKSPACES) if not e.line.startswith("GET ")]
     failed = world.ask("workspaces", [world.refused(e, t, caller, DENIED) for e, t in changing])
     assert not failed, "\n".join(failed)
-    assert not world.kept().changed_since(before)
+    changed = world.kept().changed_since(before)
+    assert not changed, "\n".join(changed)
 
 
 def test_reader_reads_everything_and_changes_nothing(world: World) -> None:
@@ -83,7 +86,8 @@ def test_reader_reads_everything_and_changes_nothing(world: World) -> None:
     denied = [world.refused(e, t, "reader", DENIED) for e, t in world.of_kind(Kind.WRITE)]
     failed = world.ask("reader", [*readable, *denied])
     assert not failed, "\n".join(failed)
-    assert not world.kept().changed_since(before)
+    changed = world.kept().changed_since(before)
+    assert not changed, "\n".join(changed)
 
 
 @pytest.mark.parametrize("caller", ["writer", "admin"])
@@ -108,7 +112,11 @@ def test_what_another_team_has_might_as_well_not_exist(world: World) -> None:
     # What it wrote may not show it anything either, when it reads its own.
     own = [world.allowed(e, t, foreign.OTHER, standing(world.other)) for e, t in _readable(world)]
     failed += world.ask("other team", own)
-    failed += [f"shown in its own: {line}" for line, text in _reads(world, foreign.OTHER) if world.own["mark"] in text]
+    failed += [
+        f"shown in its own: {line}"
+        for line, text in _reads(world, foreign.OTHER)
+        if world.own["mark"] in text
+    ]
     after = world.kept()
     failed += [
         f"lost in {table}: {row}"

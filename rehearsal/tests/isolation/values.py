@@ -73,7 +73,9 @@ def _model_name(api: Api, own: Seeded) -> str:
     api("POST", "2.0/mlflow/registered-models/create", {"name": name, "tags": tags})
     version = {"name": name, "source": own["run_uri"], "run_id": own["run"], "tags": tags}
     number = api("POST", "2.0/mlflow/model-versions/create", version)["model_version"]["version"]
-    api("POST", "2.0/mlflow/registered-models/alias", {"name": name, "alias": own["alias"], "version": number})
+    api(
+        "POST", "2.0/mlflow/registered-models/alias", {"name": name, "alias": own["alias"], "version": number}
+    )
     return name
 
 
@@ -133,6 +135,7 @@ MAKERS: dict[str, Callable[[Api, Seeded], str]] = {
     "logged_model": _logged_model,
     "model_name": _model_name,
     "trace": _trace,
+    "trace_hex": lambda api, own: _trace(api, own).removeprefix("tr-"),
     "assessment": _assessment,
     "dataset": _dataset,
     "record": _record,

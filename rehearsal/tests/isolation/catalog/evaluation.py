@@ -15,7 +15,11 @@ JUDGE = json.dumps(SCORER | {"name": "{fresh}"})
 
 ENTRIES = (
     write("POST 3.0/mlflow/datasets/create", {"name": "{fresh}"}, shows="fresh"),
-    write("POST 3.0/mlflow/datasets/create", {"name": "{fresh}", "experiment_ids": ["{experiment}"]}, shows="fresh"),
+    write(
+        "POST 3.0/mlflow/datasets/create",
+        {"name": "{fresh}", "experiment_ids": ["{experiment}"]},
+        shows="fresh",
+    ),
     read("GET 3.0/mlflow/datasets/{dataset}"),
     write("DELETE 3.0/mlflow/datasets/{new_dataset}"),
     read("GET 3.0/mlflow/datasets/search?max_results=1000"),
@@ -26,12 +30,19 @@ ENTRIES = (
     write("DELETE 3.0/mlflow/datasets/{new_dataset}/tags/{tag}"),
     write("POST 3.0/mlflow/datasets/{new_dataset}/records", {"records": RECORD}, shows="inserted_count"),
     read("GET 3.0/mlflow/datasets/{dataset}/records"),
-    write("DELETE 3.0/mlflow/datasets/{dataset}/records", {"dataset_record_ids": ["{new_record}"]}, shows="deleted_count"),
+    write(
+        "DELETE 3.0/mlflow/datasets/{dataset}/records",
+        {"dataset_record_ids": ["{new_record}"]},
+        shows="deleted_count",
+    ),
     read("GET 3.0/mlflow/datasets/{dataset}/experiment-ids", shows="experiment"),
     write("POST 3.0/mlflow/datasets/{new_dataset}/add-experiments", {"experiment_ids": ["{new_experiment}"]}),
     write("POST 3.0/mlflow/datasets/{new_dataset}/remove-experiments", {"experiment_ids": ["{experiment}"]}),
-    write("POST 3.0/mlflow/scorers/register", {**OF, "name": "{fresh}", "serialized_scorer": JUDGE}, shows="fresh"),
-    write("POST 3.0/mlflow/scorers/register", {**OF, "name": "{new_scorer_name}", "serialized_scorer": JUDGE}),
+    write(
+        "POST 3.0/mlflow/scorers/register",
+        {**OF, "name": "{fresh}", "serialized_scorer": JUDGE},
+        shows="fresh",
+    ),
     read("GET 3.0/mlflow/scorers/list?experiment_id={experiment}"),
     read("GET 3.0/mlflow/scorers/list?experiment_ids={experiment}"),
     read("GET 3.0/mlflow/scorers/get?experiment_id={experiment}&name={scorer_name}"),
@@ -47,22 +58,42 @@ ENTRIES = (
     write("POST 3.0/mlflow/review-queues/create", {**QUEUE, "schema_ids": ["{schema}"]}),
     write("POST 3.0/mlflow/review-queues/get-or-create-user", {**OF, "user": "{user}"}, shows="user"),
     read("GET 3.0/mlflow/review-queues/get?queue_id={queue}", shows="queue_name"),
-    read("GET 3.0/mlflow/review-queues/get-by-name?experiment_id={experiment}&name={queue_name}", shows="queue"),
+    read(
+        "GET 3.0/mlflow/review-queues/get-by-name?experiment_id={experiment}&name={queue_name}", shows="queue"
+    ),
     read("GET 3.0/mlflow/review-queues/list?experiment_id={experiment}", shows="queue_name"),
     read("GET 3.0/mlflow/review-queues/list?experiment_id={experiment}&item_id={trace}", shows="queue_name"),
-    write("POST 3.0/mlflow/review-queues/update", {
-        "queue_id": "{new_queue}", "update_schema_ids": True, "schema_ids": ["{schema}"],
-    }),
+    write(
+        "POST 3.0/mlflow/review-queues/update",
+        {
+            "queue_id": "{new_queue}",
+            "update_schema_ids": True,
+            "schema_ids": ["{schema}"],
+        },
+    ),
     write("POST 3.0/mlflow/review-queues/delete", {"queue_id": "{new_queue}"}),
     ADD,
     read("GET 3.0/mlflow/review-queues/items/list?queue_id={queue}", shows="trace"),
     write("POST 3.0/mlflow/review-queues/items/remove", ITEMS, before=(ADD,)),
-    write("POST 3.0/mlflow/review-queues/items/set-status", {
-        "queue_id": "{queue}", "item_id": "{new_trace}", "status": "COMPLETE", "completed_by": "{user}",
-    }, before=(ADD,)),
-    write("POST 3.0/mlflow/issues", {**OF, "name": "{fresh}", "description": "x", "source_run_id": "{run}"}, shows="fresh"),
+    write(
+        "POST 3.0/mlflow/review-queues/items/set-status",
+        {
+            "queue_id": "{queue}",
+            "item_id": "{new_trace}",
+            "status": "COMPLETE",
+            "completed_by": "{user}",
+        },
+        before=(ADD,),
+    ),
+    write(
+        "POST 3.0/mlflow/issues",
+        {**OF, "name": "{fresh}", "description": "x", "source_run_id": "{run}"},
+        shows="fresh",
+    ),
     read("GET 3.0/mlflow/issues/{issue}"),
-    write("PATCH 3.0/mlflow/issues/{new_issue}", {"issue_id": "{new_issue}", "name": "{fresh}"}, shows="fresh"),
+    write(
+        "PATCH 3.0/mlflow/issues/{new_issue}", {"issue_id": "{new_issue}", "name": "{fresh}"}, shows="fresh"
+    ),
     read("POST 3.0/mlflow/issues/search", {**OF, "include_trace_count": True}),
     read("POST 3.0/mlflow/issues/search", {"max_results": 100}),
 )

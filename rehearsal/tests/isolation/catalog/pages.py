@@ -2,9 +2,13 @@
 
 from rehearsal.tests.isolation.entry import Entry, Kind, read
 
-RUN = "query($i: MlflowGetRunInput) {mlflowGetRun(input: $i) {run {info {runId runName} modelVersions { name }"
+RUN = (
+    "query($i: MlflowGetRunInput) {mlflowGetRun(input: $i) {run {info {runId runName} modelVersions { name }"
+)
 RUN += " experiment {name tags { value }}} apiError {code message}}}"
-EXPERIMENT = "query($i: MlflowGetExperimentInput) {mlflowGetExperiment(input: $i) {experiment {name tags { value }}"
+EXPERIMENT = (
+    "query($i: MlflowGetExperimentInput) {mlflowGetExperiment(input: $i) {experiment {name tags { value }}"
+)
 EXPERIMENT += " apiError {code message}}}"
 HISTORY = "query($i: MlflowGetMetricHistoryBulkIntervalInput) {mlflowGetMetricHistoryBulkInterval(input: $i)"
 HISTORY += " {metrics {key value runId} apiError {code message}}}"

@@ -19,7 +19,9 @@ OTLP = (("Content-Type", "application/json"), ("x-mlflow-experiment-id", "{exper
 
 ENTRIES = (
     write("POST 3.0/mlflow/traces", {"trace": {"trace_info": trace_info("{experiment}", "tr-{fresh}", "x")}}),
-    write("POST 3.0/mlflow/traces", {"trace": {"trace_info": trace_info("{experiment}", "{new_trace}", "x")}}),
+    write(
+        "POST 3.0/mlflow/traces", {"trace": {"trace_info": trace_info("{experiment}", "{new_trace}", "x")}}
+    ),
     read("GET 3.0/mlflow/traces/{trace}"),
     read("GET 3.0/mlflow/traces/get?trace_id={trace}"),
     read("GET 3.0/mlflow/traces/batchGet?trace_ids={trace}"),
@@ -27,23 +29,44 @@ ENTRIES = (
     read("POST 3.0/mlflow/traces/batchGetInfos", {**IDS, **EXPERIMENTS}),
     read("POST 3.0/mlflow/traces/search", {"locations": [LOCATION]}),
     read("POST 3.0/mlflow/traces/search", {"locations": [LOCATION], "filter": "run_id = '{run}'"}),
-    read("POST 3.0/mlflow/traces/calculate-filter-correlation", {
-        **EXPERIMENTS, "filter_string1": OK, "filter_string2": OK,
-    }, shows="npmi"),
+    read(
+        "POST 3.0/mlflow/traces/calculate-filter-correlation",
+        {
+            **EXPERIMENTS,
+            "filter_string1": OK,
+            "filter_string2": OK,
+        },
+        shows="npmi",
+    ),
     read("POST 3.0/mlflow/traces/metrics", {**EXPERIMENTS, **COUNT}, shows="count"),
     write("PATCH 3.0/mlflow/traces/{new_trace}/tags", TAG),
     write("DELETE 3.0/mlflow/traces/{new_trace}/tags", {"key": "{tag}"}),
     write("POST 3.0/mlflow/traces/{trace}/assessments", {"assessment": ASSESSMENT}, shows="trace"),
     read("GET 3.0/mlflow/traces/{trace}/assessments/{assessment}"),
-    write("PATCH 3.0/mlflow/traces/{trace}/assessments/{new_assessment}", {
-        "assessment": {**ASSESSMENT, "assessment_id": "{new_assessment}"}, "update_mask": "feedback",
-    }),
+    write(
+        "PATCH 3.0/mlflow/traces/{trace}/assessments/{new_assessment}",
+        {
+            "assessment": {**ASSESSMENT, "assessment_id": "{new_assessment}"},
+            "update_mask": "feedback",
+        },
+    ),
     write("DELETE 3.0/mlflow/traces/{trace}/assessments/{new_assessment}"),
-    write("POST 3.0/mlflow/traces/delete-traces", {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]}),
-    write("POST 2.0/mlflow/traces/delete-traces", {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]}),
-    write("POST 2.0/mlflow/traces/delete-traces", {
-        "experiment_id": "{new_experiment}", "max_timestamp_millis": 9999999999999, "max_traces": 100,
-    }),
+    write(
+        "POST 3.0/mlflow/traces/delete-traces",
+        {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]},
+    ),
+    write(
+        "POST 2.0/mlflow/traces/delete-traces",
+        {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]},
+    ),
+    write(
+        "POST 2.0/mlflow/traces/delete-traces",
+        {
+            "experiment_id": "{new_experiment}",
+            "max_timestamp_millis": 9999999999999,
+            "max_traces": 100,
+        },
+    ),
     write("POST 2.0/mlflow/traces", {"experiment_id": "{experiment}", "timestamp_ms": 1}, shows="experiment"),
     read("GET 2.0/mlflow/traces?experiment_ids={experiment}", shows="trace"),
     write("PATCH 2.0/mlflow/traces/{new_trace}", ENDED),
@@ -51,12 +74,16 @@ ENTRIES = (
     write("PATCH 2.0/mlflow/traces/{new_trace}/tags", TAG),
     write("DELETE 2.0/mlflow/traces/{new_trace}/tags", {"key": "{tag}"}),
     write("POST 2.0/mlflow/traces/link-to-run", {**IDS, "run_id": "{new_run}"}),
-    write("POST 2.0/mlflow/traces/link-prompts", {
-        "trace_id": "{new_trace}", "prompt_versions": [{"name": "{model_name}", "version": "{version}"}],
-    }),
+    write(
+        "POST 2.0/mlflow/traces/link-prompts",
+        {
+            "trace_id": "{new_trace}",
+            "prompt_versions": [{"name": "{model_name}", "version": "{version}"}],
+        },
+    ),
     read("GET 3.0/mlflow/get-trace-artifact?request_id={trace}"),
     read("GET 2.0/mlflow/get-trace-artifact?request_id={trace}"),
     read("GET 3.0/mlflow/get-trace-artifact?request_id={trace}&path={attachment}"),
     write("POST /v1/traces", span("{fresh}", "x"), headers=OTLP),
-    write("POST /v1/traces", span("{trace_hex}", "x"), headers=OTLP),
+    write("POST /v1/traces", span("{new_trace_hex}", "x"), headers=OTLP),
 )
