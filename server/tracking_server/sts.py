@@ -35,7 +35,8 @@ REFUSED = {
     "InvalidClientTokenId": UNKNOWN_KEYS,
     "InvalidToken": UNKNOWN_KEYS,
     "UnrecognizedClientException": UNKNOWN_KEYS,
-    "IncompleteSignature": "STS cannot read the token; renew the client from the checkout: pip install --upgrade ./client",
+    "IncompleteSignature": "STS cannot read the token; renew the client from the checkout: "
+    "pip install --upgrade ./client",
     "RequestExpired": f"STS takes the token for too old or too new; if your clock is wrong: {SET_CLOCK}",
 }
 UNAVAILABLE = Refusal(
