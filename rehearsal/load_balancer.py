@@ -127,25 +127,14 @@ class LoadBalancer:
         return context
 
     def _handler(self, action: dict[str, Any], listener: dict[str, Any]) -> Handler:
-        if action["Type"] == "redirect":
-            return self._redirect(action["RedirectConfig"])
         if action["Type"] != "forward":
-            raise UnrehearsedError(f"listener action {action['Type']}: forward and redirect are rehearsed")
+            raise UnrehearsedError(f"listener action {action['Type']}: forward alone is rehearsed")
         scheme = str(listener["Protocol"]).lower()
 
         async def forward(request: web.Request) -> web.StreamResponse:
             return await self._forward(request, scheme, int(listener["Port"]))
 
         return forward
-
-    def _redirect(self, rule: dict[str, Any]) -> Handler:
-        async def redirect(request: web.Request) -> web.StreamResponse:
-            port = self.ports[int(rule["Port"])]
-            location = f"{rule['Protocol'].lower()}://{request.url.host}:{port}{request.raw_path}"
-            status = {"HTTP_301": 301, "HTTP_302": 302}[rule["StatusCode"]]
-            return web.Response(status=status, headers={"Location": location})
-
-        return redirect
 
     async def _forward(self, request: web.Request, scheme: str, port: int) -> web.StreamResponse:
         if self._session is None or not self._target:
