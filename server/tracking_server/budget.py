@@ -1,4 +1,4 @@
-"""How many logins may fail in a minute before STS is asked no more: of one key, of one address, and of all."""
+"""How many logins may fail in a minute before STS is asked no more: of a key, of an address, and of all."""
 
 import ipaddress
 import time

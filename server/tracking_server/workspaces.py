@@ -44,7 +44,7 @@ def pinned(caller: Caller, headers: Iterable[tuple[bytes, bytes]], *, needed: bo
 
 
 def _is_name(value: bytes) -> bool:
-    """Tell whether it can be a team's name: MLflow strips what it is given, and reads nothing as `default`."""
+    """Tell whether it can be a team's name: MLflow strips what it gets, and takes nothing for `default`."""
     try:
         workspace(value.decode("latin-1"))
     except ValueError:
