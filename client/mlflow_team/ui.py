@@ -21,6 +21,7 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from yarl import URL
 
 from .login_error import LoginError
@@ -35,8 +36,10 @@ HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
     "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
-# The browser's login is ours; its Referer would tell the path. The body's Expect was answered here.
-OURS = {"host", "referer", "expect"}
+# The browser's login is ours; its Referer would tell the path. The body's Expect was answered here. Cookies
+# are those of every program that serves on this machine: a browser does not tell ports apart.
+OURS = {"host", "referer", "expect", "cookie"}
+THEIRS = {"set-cookie"}
 PRIVATE = {"Referrer-Policy": "no-referrer"}
 
 
@@ -51,6 +54,7 @@ class Proxy:
         self._settings = settings
         self._tokens = tokens
         self._session: aiohttp.ClientSession
+        self._proxy: str | None = None
         self.path = f"/{secrets.token_urlsafe(32)}/"
 
     @asynccontextmanager
@@ -60,10 +64,14 @@ class Proxy:
         Raises:
             OSError: the port is taken.
         """
+        # From the environment, as MLflow's own client takes it; aiohttp's own way would also take a password
+        # for the server from ~/.netrc, and fail on having two logins.
+        if proxy := select_proxy(self._settings.uri, get_environ_proxies(self._settings.uri)):
+            self._proxy = prepend_scheme_if_needed(proxy, "http")
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         connector = aiohttp.TCPConnector(ssl=self._settings.trust, limit=0)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, trust_env=True,
+            connector=connector, timeout=timeout, auto_decompress=False, trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(), requote_redirect_url=False,
         ) as self._session:  # fmt: skip
             app = web.Application()
@@ -95,6 +103,7 @@ class Proxy:
                 request.method,
                 URL(f"{self._settings.uri}/{request.raw_path.removeprefix(self.path)}", encoded=True),
                 headers=headers,
+                proxy=self._proxy,
                 data=request.content if request.body_exists else None,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 allow_redirects=False,
@@ -138,7 +147,7 @@ def _passed_on(headers: CIMultiDictProxy[str], ours: set[str]) -> CIMultiDict[st
 
 async def _stream(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason)
-    response.headers.extend(_passed_on(answer.headers, set()))
+    response.headers.extend(_passed_on(answer.headers, THEIRS))
     response.headers.update(PRIVATE)
     await response.prepare(request)
     try:

@@ -290,7 +290,21 @@ def test_an_admin_works_in_the_team_it_names(method: str, path: str) -> None:
     assert seen.callers == [ADMIN]
 
 
-@pytest.mark.parametrize("named", [[], [b"default"], [b"vision", b"speech"]])
+@pytest.mark.parametrize(
+    "named",
+    [
+        [],
+        [b"default"],
+        [b"vision", b"speech"],
+        # MLflow strips these, the bytes of Latin-1 too, and takes nothing for `default`.
+        [b""],
+        [b" "],
+        [b"\xa0"],
+        [b"default\xa0"],
+        [b"\x85default"],
+        [b"vision\x1f"],
+    ],
+)
 @pytest.mark.parametrize(("method", "path"), [("GET", "/get"), ("POST", "/create")])
 def test_an_admin_that_names_no_team_is_told_to(method: str, path: str, named: list[bytes]) -> None:
     seen = ask(method, path, ADMIN, *((b"x-mlflow-workspace", value) for value in named))

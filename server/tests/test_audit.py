@@ -32,12 +32,16 @@ def _caught(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_callers_line_says_who_what_and_how_it_ended(caplog: pytest.LogCaptureFixture) -> None:
     caller = Caller(name="ada", team="vision", level=Level.WRITER)
-    Audit().called("write", caller, "POST /mlflow/runs/create", 200)
+    role = Role(partition="aws", account="123456789012", name="training-jobs")
+    identity = Identity(role=role, session="ada")
+    Audit().called("write", caller, identity, "POST /mlflow/runs/create", 200)
     (line,) = lines(caplog)
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "audit": "write",
         "who": "ada",
+        "role": "training-jobs",
+        "account": "123456789012",
         "team": "vision",
         "level": "writer",
         "route": "POST /mlflow/runs/create",
@@ -47,7 +51,7 @@ def test_a_callers_line_says_who_what_and_how_it_ended(caplog: pytest.LogCapture
 
 def test_no_name_forges_a_line(caplog: pytest.LogCaptureFixture) -> None:
     name = 'ada"}\n{"audit": "write"\u2028\r'
-    Audit().called("write", Caller(name=name, team=None, level=Level.ADMIN), None, 200)
+    Audit().called("write", Caller(name=name, team=None, level=Level.ADMIN), None, None, 200)
     (record,) = caplog.records
     assert len(record.getMessage().splitlines()) == 1
     assert record.getMessage().isascii()
@@ -78,7 +82,7 @@ def test_callers_lines_are_never_left_out(caplog: pytest.LogCaptureFixture) -> N
     audit = Audit(Clock())
     for _ in range(STRANGERS_LINES + 1):
         audit.stranger(EXPIRED, None, "192.0.2.1")
-        audit.called("write", Caller(name="ada", team="vision", level=Level.WRITER), "POST /x", 200)
+        audit.called("write", Caller(name="ada", team="vision", level=Level.WRITER), None, "POST /x", 200)
     assert len([line for line in lines(caplog) if line["audit"] == "write"]) == STRANGERS_LINES + 1
 
 

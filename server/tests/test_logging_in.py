@@ -117,6 +117,7 @@ def test_the_log_says_who_wrote_and_who_was_refused_and_never_a_token(server: Se
         wanted = {
             "audit": what,
             "who": "ada",
+            "role": f"vision-{level}",
             "team": "vision",
             "level": level,
             "route": route,

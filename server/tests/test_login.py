@@ -7,7 +7,7 @@ import pytest
 
 from server.tests.tokens import NOW, PLACE, token
 from server.tracking_server import login as login_module
-from server.tracking_server.budget import OF_ALL, OF_AN_ADDRESS
+from server.tracking_server.budget import OF_A_KEY, OF_ALL, OF_AN_ADDRESS
 from server.tracking_server.caller import Caller, Level
 from server.tracking_server.identity import Identity
 from server.tracking_server.login import AT_ONCE, BUSY, SLOW, Login, Request
@@ -70,7 +70,13 @@ class World:
 
 
 def another(number: int) -> str:
-    """Return one of many good tokens."""
+    """Return one of many good tokens, each by another key."""
+    scope = "%2F20261123%2Feu-west-1%2Fsts%2Faws4_request"
+    return token(NOW, X_Amz_Signature=f"{number:064x}", X_Amz_Credential=f"ASIA{number:016d}{scope}")
+
+
+def renewed(number: int) -> str:
+    """Return another token of the key that signed token()."""
     return token(NOW, X_Amz_Signature=f"{number:064x}")
 
 
@@ -314,16 +320,46 @@ def test_a_flood_from_one_address_reaches_sts_so_often_and_leaves_the_verified_a
     play(steps)
 
 
-def test_a_flood_from_many_addresses_reaches_sts_so_often_and_known_addresses_renew_their_logins() -> None:
+def test_a_flood_from_a_few_addresses_reaches_sts_so_often_and_others_come_in_and_renew_their_logins() -> (
+    None
+):
     async def steps(world: World) -> None:
-        assert await world.come(another(0), "192.0.2.1") == ADA
+        assert await world.come(token(), "203.0.113.1") == ADA
+        asked = world.asked
         world.answer = BAD
-        answers = [await world.come(another(n), f"203.0.113.{n}") for n in range(1, 2 * OF_ALL)]
-        assert answers.count(SLOW) == 2 * OF_ALL - 1 - OF_ALL
-        assert world.asked == 1 + OF_ALL
+        for number in range(1, 4 * OF_ALL):
+            await world.come(another(number), f"203.0.113.{number % 10 + 2}")
+        for number in range(4 * OF_ALL, 5 * OF_ALL):
+            await world.come(another(number), "203.0.113.1")
+        assert world.asked - asked == OF_ALL + OF_AN_ADDRESS
         world.answer = WRITER
-        assert await world.come(another(9000), "198.51.100.1") == SLOW
-        assert await world.come(another(9001), "192.0.2.1") == ADA
+        assert await world.come(another(9000), "203.0.113.2") == SLOW
+        assert await world.come(another(9001), "203.0.113.1") == SLOW
+        assert await world.come(renewed(1), "203.0.113.1") == ADA
+        assert await world.come(another(9002), "198.51.100.1") == ADA
+
+    play(steps)
+
+
+def test_a_process_with_ended_credentials_leaves_the_logins_of_its_address_to_the_others() -> None:
+    async def steps(world: World) -> None:
+        world.answer = BAD
+        answers = [await world.come(renewed(number)) for number in range(10 * OF_AN_ADDRESS)]
+        assert answers == [BAD] * OF_A_KEY + [SLOW] * (10 * OF_AN_ADDRESS - OF_A_KEY)
+        assert world.asked == OF_A_KEY
+        world.answer = WRITER
+        assert await world.come(another(1)) == ADA
+
+    play(steps)
+
+
+def test_the_keys_of_who_logs_in_bear_that_sts_is_away() -> None:
+    async def steps(world: World) -> None:
+        world.answer = UNAVAILABLE
+        for number in range(2 * OF_A_KEY):
+            assert await world.come(renewed(number)) == UNAVAILABLE
+        world.answer = WRITER
+        assert await world.come(renewed(0)) == ADA
 
     play(steps)
 

@@ -111,7 +111,9 @@ def question(place: Place) -> str:
 def ask(place: Place) -> str | Refusal:
     async def asked() -> str | Refusal:
         async with Sts(place) as session:
-            return await session.ask(Token(question=question(place), signed_at=NOW, expires=NOW + 900))
+            return await session.ask(
+                Token(question=question(place), key="", signed_at=NOW, expires=NOW + 900)
+            )
 
     return asyncio.run(asked())
 

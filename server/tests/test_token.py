@@ -40,7 +40,7 @@ def test_a_token_as_botocore_signs_it_is_asked_of_sts_as_it_was_signed() -> None
     (date,) = (part.partition("=")[2] for part in signed.split("&") if part.startswith("X-Amz-Date"))
     now = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     taken = read(text, PLACE, now)
-    assert taken == Token(question=signed, signed_at=now, expires=now + 900)
+    assert taken == Token(question=signed, key="ASIAABCDEFGHIJKLMNOP", signed_at=now, expires=now + 900)
 
 
 def test_what_is_asked_is_made_anew_of_our_own_address_and_in_our_own_order() -> None:

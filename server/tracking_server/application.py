@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from .audit import Audit
@@ -72,18 +73,21 @@ class Application:
         handed_on = _handed_on(caller, route, headers, scope["path"])
         if route is None or isinstance(handed_on, Refusal):
             refusal = handed_on if isinstance(handed_on, Refusal) else NO_ROUTE
-            self._audit.called("refused", caller, route and route.name, refusal.status)
+            self._audit.called("refused", caller, identity, route and route.name, refusal.status)
             await _refuse(send, refusal)
             return
         if route.name == LIST:
             send = listing(caller, send)
+        audited = partial(self._audit.called, "write", caller, identity, route.name)
         before = CALLER.set(caller)
         try:
-            await self._run({**scope, "headers": handed_on}, receive, send, caller, route)
+            await self._run({**scope, "headers": handed_on}, receive, send, route, audited)
         finally:
             CALLER.reset(before)
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send, caller: Caller, route: Route) -> None:
+    async def _run(
+        self, scope: Scope, receive: Receive, send: Send, route: Route, audited: Callable[[int], None]
+    ) -> None:
         if route.kind is not Kind.WRITE:
             await self._mlflow_app(scope, receive, send)
             return
@@ -99,7 +103,7 @@ class Application:
         try:
             await self._mlflow_app(scope, receive, noting)
         finally:
-            self._audit.called("write", caller, route.name, status)
+            audited(status)
 
 
 def _request(headers: Headers, scope: Scope) -> Request:

@@ -26,9 +26,19 @@ class Audit:
         self._lines = 0
         self._left_out = 0
 
-    def called(self, what: str, caller: Caller, route: str | None, status: int) -> None:
-        """Record what a caller did, or was refused."""
-        _write(what, who=caller.name, team=caller.team, level=caller.level, route=route, status=status)
+    def called(
+        self, what: str, caller: Caller, identity: Identity | None, route: str | None, status: int
+    ) -> None:
+        """Record what a caller did, or was refused, and with which role: a session may take any name."""
+        _write(
+            what,
+            who=caller.name,
+            **_role(identity),
+            team=caller.team,
+            level=caller.level,
+            route=route,
+            status=status,
+        )
 
     def stranger(self, refusal: Refusal, identity: Identity | None, address: str) -> None:
         """Record who was not let in, as far as it is known."""
@@ -39,10 +49,7 @@ class Audit:
             self._left_out += 1
             return
         self._lines += 1
-        known = {}
-        if identity:
-            role = identity.role
-            known = {"who": identity.session, "role": role.name, "account": role.account}
+        known = {"who": identity.session, **_role(identity)} if identity else {}
         left_out, self._left_out = self._left_out, 0
         _write(
             "not let in",
@@ -52,6 +59,10 @@ class Audit:
             status=refusal.status,
             left_out=left_out,
         )
+
+
+def _role(identity: Identity | None) -> dict[str, str]:
+    return {"role": identity.role.name, "account": identity.role.account} if identity else {}
 
 
 def _write(what: str, **fields: str | int | None) -> None:

@@ -1,4 +1,4 @@
-"""How many logins may fail in a minute before STS is asked no more: for one address, and for all together."""
+"""How many logins may fail in a minute before STS is asked no more: of a key, of an address, and of all."""
 
 import ipaddress
 import time
@@ -9,37 +9,62 @@ from cachetools import TTLCache
 SECONDS = 60
 # A fleet of jobs with wrong credentials behind one address is a hundred processes; a flood is thousands.
 OF_AN_ADDRESS = 60
-# STS bears hundreds a second for an account; whoever has many addresses gets no more than this out of it.
+# One process whose credentials have ended signs anew for each request; it must not use up its neighbours'
+# share, who come from the same address where a network has one for all.
+OF_A_KEY = 5
+# Addresses that failed already get no more than this together, so that a few of them shut nobody out.
 OF_ALL = 300
-# Addresses from which a login succeeded in the last hour renew theirs whatever the others do.
+# And all together this: STS bears hundreds a second for an account.
+OF_EVERYBODY = 3000
+# Keys and addresses from which a login succeeded in the last hour renew theirs whatever the others do.
 KNOWN_SECONDS = 3600
-# Beyond it the oldest is forgotten; more than OF_ALL are counted only for known addresses.
-MOST_ADDRESSES = 10_000
+# Beyond it the oldest is forgotten.
+MOST = 10_000
 IPV6_NETWORK = 64  # what one customer gets
+
+Bearer = tuple[str, str]
 
 
 class Budget:
-    """Counts failures by address and in all, and knows whence logins succeeded."""
+    """Counts failures by address, by key and in all, and knows whose logins succeeded.
+
+    A bearer is an address and the id of the key that signed: strangers know no team's key ids, and from
+    another address they would gain nothing by one.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._failures: TTLCache[str, list[int]] = TTLCache(MOST_ADDRESSES, SECONDS, clock)
+        self._addresses: TTLCache[str, list[int]] = TTLCache(MOST, SECONDS, clock)
+        self._keys: TTLCache[Bearer, list[int]] = TTLCache(MOST, SECONDS, clock)
         self._all: TTLCache[str, list[int]] = TTLCache(1, SECONDS, clock)
-        self._known: TTLCache[str, bool] = TTLCache(MOST_ADDRESSES, KNOWN_SECONDS, clock)
+        self._known: TTLCache[str, bool] = TTLCache(MOST, KNOWN_SECONDS, clock)
+        self._known_keys: TTLCache[Bearer, bool] = TTLCache(MOST, KNOWN_SECONDS, clock)
 
-    def spent(self, address: str) -> bool:
-        """Tell whether logins from this address must wait."""
-        if self._failures.get(address, [0])[0] >= OF_AN_ADDRESS:
+    def spent(self, bearer: Bearer) -> bool:
+        """Tell whether logins of this bearer must wait."""
+        address, _ = bearer
+        of_the_key = self._keys.get(bearer, [0])[0]
+        if bearer in self._known_keys:
+            # Processes of one machine share a key, and one of them may know the server by a wrong name.
+            return of_the_key >= OF_AN_ADDRESS
+        if of_the_key >= OF_A_KEY:
             return True
-        return address not in self._known and self._all.get("", [0])[0] >= OF_ALL
+        own, everybody = self._addresses.get(address, [0])[0], self._all.get("", [0])[0]
+        if own >= OF_AN_ADDRESS:
+            return True
+        return address not in self._known and everybody >= (OF_ALL if own else OF_EVERYBODY)
 
-    def failed(self, address: str) -> None:
-        """Count a failure."""
-        self._failures.setdefault(address, [0])[0] += 1
+    def failed(self, bearer: Bearer, *, by_key: bool = True) -> None:
+        """Count a failure, of the key too where it is at fault."""
+        if bearer not in self._known_keys:
+            self._addresses.setdefault(bearer[0], [0])[0] += 1
         self._all.setdefault("", [0])[0] += 1
+        if by_key:
+            self._keys.setdefault(bearer, [0])[0] += 1
 
-    def succeeded(self, address: str) -> None:
-        """Remember an address."""
-        self._known[address] = True
+    def succeeded(self, bearer: Bearer) -> None:
+        """Remember a bearer."""
+        self._known[bearer[0]] = True
+        self._known_keys[bearer] = True
 
 
 def address_of(forwarded: list[bytes], peer: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from . import budget, sts
-from .budget import Budget
+from .budget import Bearer, Budget
 from .caller import Caller
 from .identity import Identity, identity_of
 from .refusal import Refusal
@@ -122,36 +122,37 @@ class Login:
     async def _share(self, digest: bytes, token: Token, address: str) -> Verdict | Refusal:
         task = self._under_way.get(digest)
         if task is None:
-            if self._budget.spent(address):
+            bearer = (address, token.key)
+            if self._budget.spent(bearer):
                 return SLOW
             if len(self._under_way) >= MOST_WAITING:
                 return BUSY
-            task = asyncio.create_task(self._verify(digest, token, address))
+            task = asyncio.create_task(self._verify(digest, token, bearer))
             self._under_way[digest] = task
             task.add_done_callback(lambda _: self._under_way.pop(digest))
         # Whoever came first may leave first: the others still wait for the answer.
         return await asyncio.shield(task)
 
-    async def _verify(self, digest: bytes, token: Token, address: str) -> Verdict | Refusal:
+    async def _verify(self, digest: bytes, token: Token, bearer: Bearer) -> Verdict | Refusal:
         try:
             async with asyncio.timeout(WAIT_SECONDS), self._at_once:
                 # Again: of those in line, only so many may fail.
-                if self._budget.spent(address):
+                if self._budget.spent(bearer):
                     return SLOW
                 answer = await self._ask_sts(token)
         except TimeoutError:
             return sts.UNAVAILABLE
         if isinstance(answer, Refusal) and answer.status == sts.UNAVAILABLE.status:
-            self._budget.failed(address)
+            self._budget.failed(bearer, by_key=False)
             return answer
         who = identity_of(answer) if isinstance(answer, str) else answer
         verdict = Verdict(who=who, signed_at=token.signed_at, expires=token.expires)
         self._others[digest] = verdict
         # STS knows every account's roles: a stranger's good token is a failure, too.
         if isinstance(self._judged(digest, verdict), Caller):
-            self._budget.succeeded(address)
+            self._budget.succeeded(bearer)
         else:
-            self._budget.failed(address)
+            self._budget.failed(bearer)
         return verdict
 
     def _explained(self, refusal: Refusal, host: str) -> Refusal:

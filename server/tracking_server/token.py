@@ -64,11 +64,13 @@ class Token:
 
     Attributes:
         question: URL for STS, made anew of our own origin and the checked values.
+        key: the id of the key that signed it, as the token says.
         signed_at: seconds since 1970.
         expires: same.
     """
 
     question: str = field(repr=False)
+    key: str = field(repr=False)
     signed_at: float
     expires: float
 
@@ -141,7 +143,8 @@ def _dated(parameters: dict[str, str], origin: str, now: float) -> Token | Refus
     if now >= expires:
         return clock_refusal("expired", f"signed {(now - signed_at) / 60:.0f} minutes ago", signed_at, now)
     question = origin + "&".join(f"{name}={parameters[name]}" for name in VALUES)
-    return Token(question=question, signed_at=signed_at, expires=expires)
+    key = parameters["X-Amz-Credential"].partition("%2F")[0]
+    return Token(question=question, key=key, signed_at=signed_at, expires=expires)
 
 
 def clock_refusal(rule: str, fault: str, signed_at: float, now: float) -> Refusal:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .caller import Caller, Level
 from .refusal import Refusal
+from .variables import workspace
 
 DEFAULT = "default"
 HEADER = b"x-mlflow-workspace"
@@ -31,14 +32,24 @@ def pinned(caller: Caller, headers: Iterable[tuple[bytes, bytes]], *, needed: bo
         return own if named <= {own} else _another(caller.team)
     if not named and not needed:
         return None
-    if len(named) != 1 or named == {DEFAULT.encode()}:
+    (name,) = named if len(named) == 1 else (b"",)
+    if not _is_name(name):
         return Refusal(
             status=403,
             rule="no team named",
             message="An admin's request names the team it works in, and never the workspace `default`: "
             "export MLFLOW_WORKSPACE=<team>",
         )
-    return named.pop()
+    return name
+
+
+def _is_name(value: bytes) -> bool:
+    """Tell whether it can be a team's name: MLflow strips what it gets, and takes nothing for `default`."""
+    try:
+        workspace(value.decode("latin-1"))
+    except ValueError:
+        return False
+    return True
 
 
 def hidden(caller: Caller, name: str) -> Refusal | None:
