@@ -40,7 +40,6 @@ LISTENER = {
     "sslPolicy": "SslPolicy",
 }
 ACTION = {"type": "Type", "targetGroupArn": "TargetGroupArn"}
-REDIRECT = {"protocol": "Protocol", "port": "Port", "statusCode": "StatusCode"}
 
 
 def create_load_balancer(account: Account, inputs: Inputs) -> str:
@@ -110,11 +109,7 @@ def read_target_group(account: Account, identity: str) -> dict[str, Any]:
 
 def create_listener(account: Account, inputs: Inputs) -> str:
     """Make a listener; its id is its ARN."""
-    actions = [
-        action.take(ACTION)
-        | ({"RedirectConfig": action.block("redirect").take(REDIRECT)} if "redirect" in action else {})
-        for action in inputs.blocks("defaultActions")
-    ]
+    actions = [action.take(ACTION) for action in inputs.blocks("defaultActions")]
     certificate = inputs.take({"certificateArn": "CertificateArn"})
     answer = account.client("elbv2").create_listener(
         DefaultActions=actions,
@@ -133,11 +128,7 @@ def read_listener(account: Account, identity: str) -> dict[str, Any]:
     return {
         **shown(listener, {**LISTENER, "arn": "ListenerArn"}),
         **(shown(certificates[0], {"certificateArn": "CertificateArn"}) if certificates else {}),
-        "defaultActions": [
-            shown(action, ACTION)
-            | ({"redirect": shown(action["RedirectConfig"], REDIRECT)} if "RedirectConfig" in action else {})
-            for action in listener["DefaultActions"]
-        ],
+        "defaultActions": [shown(action, ACTION) for action in listener["DefaultActions"]],
         "tagsAll": _tags(elb, identity),
     }
 

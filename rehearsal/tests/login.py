@@ -1,6 +1,5 @@
 """Logs in to the rehearsed stack by hand, without the client package: what the server is told is in sight."""
 
-import base64
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,22 +10,15 @@ from requests.auth import AuthBase
 
 from rehearsal.emulator import Emulator
 from rehearsal.stack import RehearsedStack
+from server.tests.tokens import presigned
 
-SERVER_ID = "x-mlflow-server-id"
 TOKEN_SECONDS = 900
 REQUEST_SECONDS = 60.0
 
 
 def token(emulator: Emulator, keys: Mapping[str, str], server_id: str, seconds: int = TOKEN_SECONDS) -> str:
     """Return what follows `Bearer` for the session with these keys."""
-    sts = emulator.client("sts", **keys)
-
-    def sign_too(request: Any, **_: Any) -> None:
-        request.headers[SERVER_ID] = server_id
-
-    sts.meta.events.register("before-sign.sts.GetCallerIdentity", sign_too)
-    url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=seconds, HttpMethod="GET")
-    return "mlflow-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+    return presigned(emulator.client("sts", **keys), server_id, seconds)
 
 
 class Login(AuthBase):

@@ -19,20 +19,20 @@ from rehearsal.postgres import DATABASE, MASTER, Postgres
 from rehearsal.processes import Process, free_port
 from rehearsal.rds_login import RdsLogin
 from rehearsal.rds_token import DatabaseAddress
+from server.tests.served import HOST, Server, started
 from server.tests.tokens import presigned
 
 BUCKET = "mlflow-tracking-test"
 RESOURCE_ID = "db-TEST"
 MASTER_PASSWORD = "%:@/ and 'quotes'"
 SERVER_FOLDER = Path(__file__).parent.parent
-SERVE = ("-m", "tracking_server")
 PREPARE = ("-m", "tracking_server.prepare")
 PREPARE_SECONDS = 90
 TRUST = [
     {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"},
 ]
 ACCESS_LIST = "/mlflow-tracking/test/access"
-SERVER_ID = "mlflow.example.com"
+SERVER_ID = HOST
 TEAMS = ("speech", "vision")
 ASSUMED_BY_ANYBODY = [
     {
@@ -149,6 +149,11 @@ class World:
             Name=f"{path}/teams/{team}", Value=json.dumps(roles | more), Type="String", Overwrite=True
         )
 
+    def list_admin(self, role: str) -> None:
+        """Write the one admin role into the access list."""
+        admins = json.dumps({"admins": [f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"]})
+        self.emulator.client("ssm").put_parameter(Name=f"{ACCESS_LIST}/admins", Value=admins, Type="String")
+
     def token(self, role: str, server_id: str = SERVER_ID, seconds: int = 900) -> str:
         """Assume a role, made if need be, and return its login for the server."""
         iam = self.emulator.client("iam")
@@ -231,6 +236,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world = World(folder, emulator, role, postgres, login)
         for team in TEAMS:
             world.list_team(team)
+        world.list_admin("platform")
         yield world
 
 
@@ -240,3 +246,10 @@ def prepared(world: World) -> str:
     code, said = world.prepare(world.preparation())
     assert code == 0, (said, world.login.refusals)
     return said
+
+
+@pytest.fixture(scope="session")
+def server(world: World, prepared: str) -> Iterator[Server]:
+    """Return a server that all tests may ask and none may end."""
+    with started(world, "served") as server:
+        yield server

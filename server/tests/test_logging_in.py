@@ -2,36 +2,18 @@
 
 import json
 import urllib.parse
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from rehearsal.emulator import ACCOUNT_ID
 from server.tests.conftest import SERVER_ID, World
-from server.tests.test_main import Server, started
+from server.tests.served import Server
 from server.tests.tokens import decoded, encoded
-from server.tracking_server.access_watch import POLL_SECONDS
 
 pytestmark = pytest.mark.rehearsal
 
-PATH = "/mlflow-tracking/login/access"
 CREATE = "/api/2.0/mlflow/experiments/create"
 SEARCH = "/api/2.0/mlflow/experiments/search"
-WITHIN_SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def server(world: World, prepared: str) -> Iterator[Server]:
-    for team in ("vision", "speech"):
-        world.list_team(team, PATH)
-    world.emulator.client("ssm").put_parameter(
-        Name=f"{PATH}/admins",
-        Value=json.dumps({"admins": [f"arn:aws:iam::{ACCOUNT_ID}:role/platform"]}),
-        Type="String",
-    )
-    with started(world, "logged_in", ACCESS_LIST=PATH) as server:
-        yield server
 
 
 def ask(server: Server, token: str, path: str = SEARCH, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -129,21 +111,3 @@ def test_the_log_says_who_wrote_and_who_was_refused_and_never_a_token(server: Se
     secrets = (writer, reader, writer[40:80], query["X-Amz-Signature"][0], query["X-Amz-Security-Token"][0])
     assert not [secret for secret in secrets if secret in log]
     assert "X-Amz" not in log
-
-
-def test_a_team_is_shut_out_and_a_new_one_let_in_within_a_minute_without_a_start(
-    server: Server, world: World
-) -> None:
-    robots, speech = world.token("robots-writer"), world.token("speech-writer")
-    assert ask(server, speech)[0] == 200
-    assert ask(server, robots)[0] == 403
-    world.list_team("speech", PATH, notBefore="2999-01-01T00:00:00Z")
-    world.list_team("robots", PATH)
-
-    def reason() -> str | None:
-        statuses = (ask(server, speech)[0], ask(server, robots)[0])
-        return None if statuses == (403, 200) else f"speech and robots get {statuses}"
-
-    server.process.wait_ready(reason, seconds=WITHIN_SECONDS)
-    assert POLL_SECONDS < WITHIN_SECONDS
-    assert ask(server, world.token("vision-writer"))[0] == 200

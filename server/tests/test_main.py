@@ -3,77 +3,23 @@
 import json
 import os
 import signal
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from time import monotonic
-from typing import Any
 
 import pytest
 
-from rehearsal.processes import Process, free_port
-from server.tests.conftest import BUCKET, SERVE, World
+from rehearsal.processes import free_port
+from server.tests.conftest import BUCKET, World
+from server.tests.served import HOST, SERVE, START_SECONDS, Server, started
 from server.tracking_server.mlflow_environment import THREADS
 
 pytestmark = pytest.mark.rehearsal
 
-START_SECONDS = 60
 END_SECONDS = 30
-HOST = "mlflow.example.com"
 BATCHES = 40
 OLDER = "bda7b8c39065"  # increase_model_version_tag_value_limit, of MLflow 2
 IMPATIENT = "import tracking_server.__main__ as s; s.CONNECT_SECONDS = 1; raise SystemExit(s.main())"
-
-
-class Server:
-    """A started server and how to ask it."""
-
-    def __init__(self, process: Process, port: str, token: str) -> None:
-        self.process = process
-        self.port = port
-        self.token = token
-
-    def ask(self, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, str]:
-        """GET, or POST with a body; return status and text."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Host": HOST,
-                "Content-Type": "application/json",
-                "Authorization": f"Bearer {self.token}",
-            }
-            | headers,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def reason_unhealthy(self) -> str | None:
-        try:
-            status, text = self.ask("/health")
-        except OSError as error:
-            return str(error)
-        return None if status == 200 else f"{status} {text}"
-
-
-@contextmanager
-def started(world: World, database: str, **changes: str) -> Iterator[Server]:
-    environment = world.environment(world.create_database(database, template="mlflow"), **changes)
-    with world.start(environment, *SERVE) as process:
-        server = Server(process, environment["MLFLOW_PORT"], world.token("vision-writer"))
-        process.wait_ready(server.reason_unhealthy, seconds=START_SECONDS)
-        yield server
-
-
-@pytest.fixture(scope="module")
-def server(world: World, prepared: str) -> Iterator[Server]:
-    with started(world, "served") as server:
-        yield server
 
 
 def create_run(server: Server, experiment: str) -> str:
