@@ -23,7 +23,8 @@ REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 SERVER_ID = "x-mlflow-server-id"
 QUESTION = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
 LIFETIME_SECONDS = 900  # the most that the server accepts
-RENEW_AFTER = 2 / 3  # of its life: what is left bears MLflow's own retries, which take four minutes
+# Of its life: what is left bears a clock 5 minutes behind, then MLflow's own retries, which take four.
+RENEW_AFTER = 1 / 3
 RETRY_SECONDS = 30.0
 # The server resolves its own STS without them, and accepts no other host.
 ENDPOINT = Config(use_fips_endpoint=False, use_dualstack_endpoint=False)
