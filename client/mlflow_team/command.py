@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return DONE
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own says the port again
         return _fail(
-            f"mlflow-team: 127.0.0.1:{options.port} cannot be served ({error.strerror}): mlflow-team ui",
-            BAD_INPUT,
+            f"mlflow-team: 127.0.0.1:{options.port} cannot be served ({reason}): mlflow-team ui", BAD_INPUT
         )
     return DONE
 

@@ -2,14 +2,14 @@
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest
 from requests.exceptions import RequestException
 from requests.utils import get_environ_proxies, select_proxy
 
-from .login_error import LoginError
+from .login_error import LOAD, LoginError
 
 PORTS = {"https": 443, "http": 80}
 EXAMPLE = "export MLFLOW_TRACKING_URI=https://mlflow.example.com"
@@ -43,7 +43,8 @@ class TrackingServer:
             parts, host, port = urlsplit(""), "", None
         if parts.scheme not in PORTS or not host:
             shown = uri.rpartition("@")[2]  # a database's address holds a password
-            raise LoginError(f"MLFLOW_TRACKING_URI is {shown!r}, not the address of a server: {EXAMPLE}")
+            mend = EXAMPLE if shown else LOAD
+            raise LoginError(f"MLFLOW_TRACKING_URI is {shown!r}, not the address of a server: {mend}")
         return cls(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme])
 
     @property
@@ -65,9 +66,10 @@ class TrackingServer:
                     "unset MLFLOW_TRACKING_INSECURE_TLS; export MLFLOW_TRACKING_SERVER_CERT_PATH=ca.pem"
                 )
         elif not is_loopback(self.host):
+            port = PORTS["https"] if self.port == PORTS["http"] else self.port  # a tunnel's stays
             raise LoginError(
                 f"the login is not sent to {self.origin}, where everybody on the way could read it: "
-                f"export MLFLOW_TRACKING_URI=https://{self.host}"
+                f"export MLFLOW_TRACKING_URI={replace(self, scheme='https', port=port).origin}"
             )
         elif select_proxy(self.origin, get_environ_proxies(self.origin)):
             raise LoginError(

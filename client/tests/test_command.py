@@ -69,7 +69,8 @@ def test_taken_port_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert command.main(["ui", "--port", str(port), "--no-browser"]) == 2
-    assert f"127.0.0.1:{port} cannot be served" in capsys.readouterr().err
+    told = f"mlflow-team: 127.0.0.1:{port} cannot be served (Address already in use): mlflow-team ui\n"
+    assert capsys.readouterr().err == told
 
 
 @contextmanager

@@ -25,7 +25,6 @@ def test_host_is_what_the_request_goes_to(uri: str, host: str, origin: str) -> N
 @pytest.mark.parametrize(
     "uri",
     [
-        "",
         "sqlite:///mlflow.db",
         "mlflow.example.com",
         "/var/mlruns",
@@ -43,6 +42,24 @@ def test_databases_password_is_not_shown() -> None:
     with pytest.raises(LoginError) as refusal:
         TrackingServer.of("postgresql://mlflow:hunter2@db/mlflow")
     assert "hunter2" not in str(refusal.value)
+
+
+def test_who_loaded_nothing_is_told_to_load() -> None:
+    with pytest.raises(LoginError, match=r"MLFLOW_TRACKING_URI is ''.*: load what onboarding wrote: set -a;"):
+        TrackingServer.of("")
+
+
+@pytest.mark.parametrize(
+    ("uri", "mend"),
+    [
+        ("http://mlflow.example.com", "https://mlflow.example.com"),
+        ("http://mlflow.example.com:8443/", "https://mlflow.example.com:8443"),
+    ],
+)
+def test_the_mended_address_keeps_a_tunnels_port(uri: str, mend: str) -> None:
+    with pytest.raises(LoginError) as refusal:
+        TrackingServer.of(uri).check()
+    assert str(refusal.value).endswith(f": export MLFLOW_TRACKING_URI={mend}")
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,10 @@ def test_an_extra_parameter_is_refused(more: str) -> None:
 
 def test_another_regions_credential_is_refused() -> None:
     other = parameters()["X-Amz-Credential"].replace("eu-west-1", "eu-west-2")
-    assert rule(token(X_Amz_Credential=other)) == "credential's region"
+    refusal = read(token(X_Amz_Credential=other), PLACE, NOW)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.rule) == (401, "credential's region")
+    assert refusal.message.endswith(": export MLFLOW_TEAM_STS_REGION=eu-west-1")
 
 
 def test_a_credential_of_another_day_is_refused() -> None:

@@ -26,7 +26,10 @@ CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 CLOCK = re.compile(r"<Message>Signature (?:expired|not yet current)")
 # How STS says that the token is at fault; whatever else it says, it is STS that cannot be used.
 SIGNATURE = "SignatureDoesNotMatch"
-UNKNOWN_KEYS = "AWS does not know the keys that signed the token; see: aws sts get-caller-identity"
+UNKNOWN_KEYS = (
+    "AWS does not know the keys that signed the token; those of a shell win over AWS_PROFILE: "
+    "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
+)
 ENDED = "The credentials that signed the token have ended; log in to AWS again, such as by: aws sso login"
 REFUSED = {
     SIGNATURE: "The token's signature is not good for this server: export MLFLOW_TRACKING_URI=https://{server_id}",

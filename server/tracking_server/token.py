@@ -28,6 +28,7 @@ GRAMMAR = {
     "X-Amz-Security-Token": r"(?:[A-Za-z0-9._~-]|%2[BF]|%3D)+",
     "X-Amz-Signature": "[0-9a-f]{64}",
 }
+REGION = "credential's region"
 VALUES = {name: re.compile(pattern) for name, pattern in GRAMMAR.items()}
 BROWSER = "A browser cannot log in by itself; open this page with: mlflow-team ui"
 NO_TOKEN = (
@@ -118,6 +119,13 @@ def _parameters(query: str, place: Place) -> dict[str, str] | Refusal:
     if VALUES.keys() - parameters.keys():
         return _malformed("missing parameter")
     wrong = _wrong_value(parameters, place)
+    if wrong == REGION:
+        return Refusal(
+            status=401,
+            rule=wrong,
+            message=f"The token is signed for another region than {place.region}, which is this server's: "
+            f"export MLFLOW_TEAM_STS_REGION={place.region}",
+        )
     return _malformed(wrong) if wrong else parameters
 
 
@@ -128,7 +136,7 @@ def _wrong_value(parameters: Mapping[str, str], place: Place) -> str | None:
             return name
     scope = found["X-Amz-Credential"]
     if scope is None or scope["region"] != place.region:
-        return "credential's region"
+        return REGION
     return "credential's day" if scope["day"] != parameters["X-Amz-Date"][:8] else None
 
 
