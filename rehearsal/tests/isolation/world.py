@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from urllib.parse import urlsplit
 
 from rehearsal.stack import RehearsedStack
@@ -42,19 +41,9 @@ class World:
         self.cells: Counter[str] = Counter()
         self.api = Api(self.front, self.callers["writer"])
         self.other_api = Api(self.front, self.callers["other team's writer"])
-        self._count_experiments_from_millions()
         self.own = seed(self.api, self._put, TEAM)
         self.other = seed(self.other_api, self._put, OTHER_TEAM)
         self.targets = tuple(_served(CATALOG))
-
-    def _count_experiments_from_millions(self) -> None:
-        """A number of one digit stands in every answer: it could not be told from the others."""
-        with closing(self.stack.postgres.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT setval(name, 7000000 + nextval(name)) FROM (SELECT %s::regclass) AS s(name)",
-                ("experiments_experiment_id_seq",),
-            )
-            connection.commit()
 
     def _put(self, uri: str, body: bytes) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
