@@ -40,17 +40,21 @@ class Kept:
 
 def kept(stack: RehearsedStack) -> Kept:
     """Read everything, past the server."""
-    assert stack.deployment is not None
     with closing(stack.postgres.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(TABLES)
         rows: dict[str, frozenset[str]] = {}
         for (table,) in cursor.fetchall():
             cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" AS t')  # noqa: S608 - the database's own names
             rows[table] = frozenset(row for (row,) in cursor.fetchall())
+    return Kept(rows, objects(stack))
+
+
+def objects(stack: RehearsedStack) -> frozenset[tuple[str, str]]:
+    """List the versions of every object."""
+    assert stack.deployment is not None
     s3, bucket = stack.emulator.client("s3"), stack.deployment.outputs["artifactBucket"]
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-    objects = frozenset((o["Key"], o["VersionId"]) for page in pages for o in page.get("Versions", []))
-    return Kept(rows, objects)
+    return frozenset((o["Key"], o["VersionId"]) for page in pages for o in page.get("Versions", []))
 
 
 def columns(row: str, own: Seeded) -> list[str]:
