@@ -61,7 +61,7 @@ def test_health_and_version_are_open(caller: str, world: World) -> None:
     assert not world.ask("open", cells)
 
 
-@pytest.mark.parametrize("caller", ["reader", "writer", "admin"])
+@pytest.mark.parametrize("caller", ["reader", "writer", "other team's writer", "admin"])
 def test_sealed_route_is_refused_to_everybody(caller: str, world: World) -> None:
     before = world.kept()
     cells = [world.refused(e, t, caller, DENIED) for e, t in world.of_kind(Kind.SEALED)]
