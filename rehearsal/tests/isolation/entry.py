@@ -37,6 +37,8 @@ class Entry:
         body: JSON, its texts with placeholders; bytes go as they are.
         shows: names of what the answer must contain.
         before: what the team's writer does before a request that is to succeed.
+        seen: what is to be read afterwards, with the same values: a line and what its answer contains.
+        gone: a line that afterwards leads nowhere.
     """
 
     line: str
@@ -46,6 +48,8 @@ class Entry:
     headers: Headers = ()
     before: tuple["Entry", ...] = ()
     succeeds: tuple[int, ...] = (200,)
+    seen: tuple[str, ...] = ()
+    gone: str = ""
 
     @property
     def key(self) -> str:
@@ -94,10 +98,17 @@ def read(line: str, body: Any = None, *, shows: str = "mark", headers: Headers =
 
 
 def write(
-    line: str, body: Any = None, *, shows: str = "", headers: Headers = (), before: tuple[Entry, ...] = ()
+    line: str,
+    body: Any = None,
+    *,
+    shows: str = "",
+    headers: Headers = (),
+    before: tuple[Entry, ...] = (),
+    seen: tuple[str, ...] = (),
+    gone: str = "",
 ) -> Entry:
     """A route that changes something."""
-    return Entry(line, body, Kind.WRITE, tuple(shows.split()), headers, before)
+    return Entry(line, body, Kind.WRITE, tuple(shows.split()), headers, before, seen=seen, gone=gone)
 
 
 def sealed(lines: str) -> tuple[Entry, ...]:

@@ -1,5 +1,6 @@
 """What the stack keeps: every row of the database and every object of the bucket, to be compared."""
 
+import json
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ WORDS = {"team", "table_name"}
 
 @dataclass(frozen=True)
 class Kept:
-    """Rows as text by table, and versions of objects by key."""
+    """Rows as JSON by table, and versions of objects by key."""
 
     rows: Mapping[str, frozenset[str]]
     objects: frozenset[tuple[str, str]]
@@ -39,17 +40,26 @@ class Kept:
 
 def kept(stack: RehearsedStack) -> Kept:
     """Read everything, past the server."""
-    assert stack.deployment is not None
     with closing(stack.postgres.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(TABLES)
         rows: dict[str, frozenset[str]] = {}
         for (table,) in cursor.fetchall():
-            cursor.execute(f'SELECT t::text FROM "{table}" AS t')  # noqa: S608 - the database's own names
+            cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" AS t')  # noqa: S608 - the database's own names
             rows[table] = frozenset(row for (row,) in cursor.fetchall())
+    return Kept(rows, objects(stack))
+
+
+def objects(stack: RehearsedStack) -> frozenset[tuple[str, str]]:
+    """List the versions of every object."""
+    assert stack.deployment is not None
     s3, bucket = stack.emulator.client("s3"), stack.deployment.outputs["artifactBucket"]
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-    objects = frozenset((o["Key"], o["VersionId"]) for page in pages for o in page.get("Versions", []))
-    return Kept(rows, objects)
+    return frozenset((o["Key"], o["VersionId"]) for page in pages for o in page.get("Versions", []))
+
+
+def columns(row: str, own: Seeded) -> list[str]:
+    """Name the columns of a row in which something of a team stands."""
+    return [name for name, value in json.loads(row).items() if belongs(str(value), own)]
 
 
 def belongs(row: str, own: Seeded) -> bool:

@@ -1,7 +1,9 @@
 """Whether an answer about another team's thing is the answer about a thing that does not exist."""
 
+import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from rehearsal.tests.isolation.client import Answer
 from rehearsal.tests.isolation.values import COMMON, Seeded
@@ -22,6 +24,20 @@ def without(text: str, sent: Mapping[str, str]) -> str:
     for name, value in sorted(sent.items(), key=lambda item: -len(item[1])):
         text = text.replace(value, f"<{name}>")
     return text
+
+
+def unordered(text: str) -> str:
+    """Return JSON with its lists in one order: MLflow asks for none, so Postgres' planner decides."""
+    try:
+        return json.dumps(_sorted(json.loads(text)))
+    except ValueError:
+        return text
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(each) for key, each in sorted(value.items())}
+    return sorted(map(_sorted, value), key=json.dumps) if isinstance(value, list) else value
 
 
 def difference(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.rehearsal
 
 READY_SECONDS = 60.0
 # Each family is among them.
-EVERY = 5
+EVERY = 15
 
 
 @pytest.fixture

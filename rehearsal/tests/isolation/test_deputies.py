@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from rehearsal.tests.isolation.client import Answer, Request
 from rehearsal.tests.isolation.foreign import OTHER
+from rehearsal.tests.isolation.kept import objects
 from rehearsal.tests.isolation.sameness import difference
 from rehearsal.tests.isolation.seed import trace_info
 from rehearsal.tests.isolation.values import Seeded, fresh, nowhere
@@ -174,11 +176,12 @@ def test_server_is_nobodys_deputy(deputy: Deputy, world: World) -> None:
         raw = None if body is None else json.dumps(body).encode()
         return world.send(Request(method, target, raw, () if raw is None else (JSON,)), OTHER)
 
-    objects, absent = world.kept().objects, nowhere(world.own)
-    theirs, unknown = deputy(send, world.own, world.other), deputy(send, absent, world.other)
+    before, absent = objects(world.stack), nowhere(world.own)
+    with ThreadPoolExecutor(2) as pool:
+        theirs, unknown = pool.map(lambda asked: deputy(send, asked, world.other), (world.own, absent))
     world.cells["deputies"] += len(theirs)
     assert not [answer.text for answer in theirs if world.own["mark"] in answer.text]
     assert len(theirs) == len(unknown)
     found = [difference(a, b, world.own, absent) for a, b in zip(theirs, unknown, strict=True)]
     assert not any(found), "\n".join(filter(None, found))
-    assert world.kept().objects == objects
+    assert objects(world.stack) == before

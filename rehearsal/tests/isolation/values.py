@@ -10,6 +10,8 @@ from rehearsal.tests.isolation.entry import FRESH, Values
 from rehearsal.tests.isolation.seed import SCORER, trace_info
 
 Seeded = Mapping[str, str]
+# Beyond the 32 bits of an experiment's number Postgres answers, not MLflow.
+HIGHEST = 2**31 - 1
 HEX = re.compile(r"[0-9a-f]{8,}")
 # Beside these, every text is a team's own.
 COMMON = {"metric", "tag", "param", "version", "alias", "file", "attachment", "icon", "any", "user", "mark"}
@@ -23,7 +25,7 @@ def fresh() -> str:
 def nowhere(own: Seeded) -> dict[str, str]:
     """Return ids and names of the same shape and length that exist nowhere."""
     absent = "absent" if len(own["team"]) == len("absent") else "x" * len(own["team"])
-    swaps = {own["team"]: absent, own["experiment"]: "9" * len(own["experiment"])}
+    swaps = {own["team"]: absent, own["experiment"]: _number(len(own["experiment"]))}
     for value in own.values():
         for found in HEX.findall(value):
             swaps.setdefault(found, secrets.token_hex(len(found))[: len(found)])
@@ -32,6 +34,12 @@ def nowhere(own: Seeded) -> dict[str, str]:
         name: value if name in COMMON else swap.sub(lambda found: swaps[found[0]], value)
         for name, value in own.items()
     }
+
+
+def _number(digits: int) -> str:
+    """Return a number of an experiment that its column can hold."""
+    highest = min(10**digits - 1, HIGHEST)
+    return str(highest - secrets.randbelow(highest - 10 ** (digits - 1)))
 
 
 def standing(own: Seeded, **instead: str) -> Values:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from urllib.parse import urlsplit
 
 from rehearsal.stack import RehearsedStack
@@ -11,7 +10,7 @@ from rehearsal.teams import OTHER_TEAM, TEAM
 from rehearsal.tests.isolation.callers import callers
 from rehearsal.tests.isolation.catalog import CATALOG
 from rehearsal.tests.isolation.client import Answer, Api, Front, Request
-from rehearsal.tests.isolation.entry import Entry, Kind, Values
+from rehearsal.tests.isolation.entry import FRESH, Entry, Kind, Values, read
 from rehearsal.tests.isolation.installed import installed_routes
 from rehearsal.tests.isolation.kept import Kept, kept
 from rehearsal.tests.isolation.sameness import difference
@@ -20,6 +19,7 @@ from rehearsal.tests.isolation.values import making, nowhere, standing
 
 # More than the server's processors: most of a request is waiting for Postgres and S3.
 THREADS = 4
+GONE = 404
 
 Cell = Callable[[], str]
 
@@ -42,19 +42,9 @@ class World:
         self.cells: Counter[str] = Counter()
         self.api = Api(self.front, self.callers["writer"])
         self.other_api = Api(self.front, self.callers["other team's writer"])
-        self._count_experiments_from_millions()
         self.own = seed(self.api, self._put, TEAM)
         self.other = seed(self.other_api, self._put, OTHER_TEAM)
         self.targets = tuple(_served(CATALOG))
-
-    def _count_experiments_from_millions(self) -> None:
-        """A number of one digit stands in every answer: it could not be told from the others."""
-        with closing(self.stack.postgres.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT setval(name, 7000000 + nextval(name)) FROM (SELECT %s::regclass) AS s(name)",
-                ("experiments_experiment_id_seq",),
-            )
-            connection.commit()
 
     def _put(self, uri: str, body: bytes) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -104,13 +94,32 @@ class World:
             if answer.status not in entry.succeeds:
                 return f"{where}{answer.status} {answer.text[:300]}"
             missing = [name for name in entry.shows if self._shown(name, given) not in answer.text]
-            return f"{where}no {missing} in {answer.text[:300]}" if missing else ""
+            if missing:
+                return f"{where}no {missing} in {answer.text[:300]}"
+            without_effect = self._without_effect(entry, given)
+            return where + without_effect if without_effect else ""
 
         return cell
 
+    def _without_effect(self, entry: Entry, values: Values) -> str:
+        """Say what a write left as it was."""
+        if entry.seen:
+            line, *shown = entry.seen
+            look = read(line)
+            text = self.send(look.request(look.targets[0], values), "writer").text
+            missing = [each for each in shown if self._shown(each, values) not in text]
+            if missing:
+                return f"afterwards {line} shows no {missing}: {text[:300]}"
+        if entry.gone:
+            look = read(entry.gone)
+            status = self.send(look.request(look.targets[0], values), "writer").status
+            if status != GONE:
+                return f"afterwards {entry.gone} is answered {status}"
+        return ""
+
     def _shown(self, name: str, values: Values) -> str:
         """Return the value of a name, or the text itself."""
-        return values(name) if name in self.own or name == "fresh" else name
+        return values(name) if name.removeprefix(FRESH) in {*self.own, "fresh"} else name
 
 
 def _sent(entry: Entry, own: dict[str, str]) -> dict[str, str]:

@@ -2,12 +2,18 @@
 
 from rehearsal.tests.isolation.entry import read, write
 
-TAG = {"key": "{tag}", "value": "x"}
+TAG = {"key": "{tag}", "value": "{fresh}"}
+RUN = "GET 2.0/mlflow/runs/get?run_id={new_run}"
+EXPERIMENT = "GET 2.0/mlflow/experiments/get?experiment_id={new_experiment}"
 LOGGED = '{"run_id": "{new_run}", "artifact_path": "m", "utc_time_created": "2026", "flavors": {"f": {}}}'
 OF_RUN = {"run_id": "{run}"}
 TABLE = {"dataset": {"name": "{fresh}", "digest": "d", "source_type": "local", "source": "x"}}
-DELETE_RUN = write("POST 2.0/mlflow/runs/delete", {"run_id": "{new_run}"})
-DELETE_EXPERIMENT = write("POST 2.0/mlflow/experiments/delete", {"experiment_id": "{new_experiment}"})
+DELETE_RUN = write("POST 2.0/mlflow/runs/delete", {"run_id": "{new_run}"}, seen=(RUN, '"deleted"'))
+DELETE_EXPERIMENT = write(
+    "POST 2.0/mlflow/experiments/delete",
+    {"experiment_id": "{new_experiment}"},
+    seen=(EXPERIMENT, '"deleted"'),
+)
 
 ENTRIES = (
     write("POST 2.0/mlflow/experiments/create", {"name": "{fresh}"}, shows="experiment_id"),
@@ -17,9 +23,18 @@ ENTRIES = (
         "POST 2.0/mlflow/experiments/restore",
         {"experiment_id": "{new_experiment}"},
         before=(DELETE_EXPERIMENT,),
+        seen=(EXPERIMENT, '"active"'),
     ),
-    write("POST 2.0/mlflow/experiments/update", {"experiment_id": "{new_experiment}", "new_name": "{fresh}"}),
-    write("POST 2.0/mlflow/experiments/set-experiment-tag", {"experiment_id": "{new_experiment}", **TAG}),
+    write(
+        "POST 2.0/mlflow/experiments/update",
+        {"experiment_id": "{new_experiment}", "new_name": "{fresh}"},
+        seen=(EXPERIMENT, "fresh"),
+    ),
+    write(
+        "POST 2.0/mlflow/experiments/set-experiment-tag",
+        {"experiment_id": "{new_experiment}", **TAG},
+        seen=(EXPERIMENT, "fresh"),
+    ),
     write(
         "POST 2.0/mlflow/experiments/delete-experiment-tag",
         {"experiment_id": "{new_experiment}", "key": "{tag}"},
@@ -37,13 +52,18 @@ ENTRIES = (
         "POST 2.0/mlflow/runs/create", {"experiment_id": "{experiment}", "run_name": "{fresh}"}, shows="fresh"
     ),
     write(
-        "POST 2.0/mlflow/runs/update", {"run_id": "{new_run}", "status": "FINISHED", "run_name": "{fresh}"}
+        "POST 2.0/mlflow/runs/update",
+        {"run_id": "{new_run}", "status": "FINISHED", "run_name": "{fresh}"},
+        seen=(RUN, "fresh", "FINISHED"),
     ),
     DELETE_RUN,
-    write("POST 2.0/mlflow/runs/restore", {"run_id": "{new_run}"}, before=(DELETE_RUN,)),
+    write(
+        "POST 2.0/mlflow/runs/restore", {"run_id": "{new_run}"}, before=(DELETE_RUN,), seen=(RUN, '"active"')
+    ),
     write(
         "POST 2.0/mlflow/runs/log-metric",
         {"run_id": "{new_run}", "key": "{metric}", "value": 9, "timestamp": 8},
+        seen=(RUN, "metric"),
     ),
     write(
         "POST 2.0/mlflow/runs/log-metric",
@@ -57,7 +77,11 @@ ENTRIES = (
             "dataset_digest": "d1",
         },
     ),
-    write("POST 2.0/mlflow/runs/log-parameter", {"run_id": "{new_run}", "key": "{fresh}", "value": "x"}),
+    write(
+        "POST 2.0/mlflow/runs/log-parameter",
+        {"run_id": "{new_run}", "key": "{fresh}", "value": "x"},
+        seen=(RUN, "fresh"),
+    ),
     write(
         "POST 2.0/mlflow/runs/log-batch",
         {
@@ -66,14 +90,18 @@ ENTRIES = (
             "tags": [TAG],
             "params": [{"key": "p", "value": "x"}],
         },
+        seen=(RUN, "fresh", '"metrics"', '"params"'),
     ),
     write("POST 2.0/mlflow/runs/log-inputs", {**OF_RUN, "datasets": [TABLE]}),
     write(
-        "POST 2.0/mlflow/runs/log-inputs", {"run_id": "{new_run}", "models": [{"model_id": "{logged_model}"}]}
+        "POST 2.0/mlflow/runs/log-inputs",
+        {"run_id": "{new_run}", "models": [{"model_id": "{logged_model}"}]},
+        seen=(RUN, "logged_model"),
     ),
     write(
         "POST 2.0/mlflow/runs/outputs",
         {"run_id": "{new_run}", "models": [{"model_id": "{logged_model}", "step": 1}]},
+        seen=(RUN, "logged_model"),
     ),
     write(
         "POST 2.0/mlflow/runs/log-model",
@@ -82,8 +110,8 @@ ENTRIES = (
             "model_json": LOGGED,
         },
     ),
-    write("POST 2.0/mlflow/runs/set-tag", {"run_id": "{new_run}", **TAG}),
-    write("POST 2.0/mlflow/runs/set-tag", {"run_uuid": "{new_run}", **TAG}),
+    write("POST 2.0/mlflow/runs/set-tag", {"run_id": "{new_run}", **TAG}, seen=(RUN, "fresh")),
+    write("POST 2.0/mlflow/runs/set-tag", {"run_uuid": "{new_run}", **TAG}, seen=(RUN, "fresh")),
     write("POST 2.0/mlflow/runs/delete-tag", {"run_id": "{new_run}", "key": "{tag}"}),
     read("GET 2.0/mlflow/runs/get?run_id={run}"),
     read("GET 2.0/mlflow/runs/get?run_uuid={run}"),

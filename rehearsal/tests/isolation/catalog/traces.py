@@ -3,7 +3,8 @@
 from rehearsal.tests.isolation.entry import read, write
 from rehearsal.tests.isolation.seed import span, trace_info
 
-TAG = {"key": "{tag}", "value": "x"}
+TAG = {"key": "{tag}", "value": "{fresh}"}
+TRACE = "GET 3.0/mlflow/traces/{new_trace}"
 LOCATION = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "{experiment}"}}
 IDS, EXPERIMENTS = {"trace_ids": ["{trace}"]}, {"experiment_ids": ["{experiment}"]}
 OK = "trace.status = 'OK'"
@@ -18,7 +19,11 @@ ENDED = {"request_id": "{new_trace}", "timestamp_ms": 9, "status": "OK"}
 OTLP = (("Content-Type", "application/json"), ("x-mlflow-experiment-id", "{experiment}"))
 
 ENTRIES = (
-    write("POST 3.0/mlflow/traces", {"trace": {"trace_info": trace_info("{experiment}", "tr-{fresh}", "x")}}),
+    write(
+        "POST 3.0/mlflow/traces",
+        {"trace": {"trace_info": trace_info("{experiment}", "tr-{fresh}", "x")}},
+        seen=("GET 3.0/mlflow/traces/tr-{fresh}", "fresh", '"OK"'),
+    ),
     write(
         "POST 3.0/mlflow/traces", {"trace": {"trace_info": trace_info("{experiment}", "{new_trace}", "x")}}
     ),
@@ -39,7 +44,7 @@ ENTRIES = (
         shows="npmi",
     ),
     read("POST 3.0/mlflow/traces/metrics", {**EXPERIMENTS, **COUNT}, shows="count"),
-    write("PATCH 3.0/mlflow/traces/{new_trace}/tags", TAG),
+    write("PATCH 3.0/mlflow/traces/{new_trace}/tags", TAG, seen=(TRACE, "fresh")),
     write("DELETE 3.0/mlflow/traces/{new_trace}/tags", {"key": "{tag}"}),
     write("POST 3.0/mlflow/traces/{trace}/assessments", {"assessment": ASSESSMENT}, shows="trace"),
     read("GET 3.0/mlflow/traces/{trace}/assessments/{assessment}"),
@@ -50,14 +55,19 @@ ENTRIES = (
             "update_mask": "feedback",
         },
     ),
-    write("DELETE 3.0/mlflow/traces/{trace}/assessments/{new_assessment}"),
+    write(
+        "DELETE 3.0/mlflow/traces/{trace}/assessments/{new_assessment}",
+        gone="GET 3.0/mlflow/traces/{trace}/assessments/{new_assessment}",
+    ),
     write(
         "POST 3.0/mlflow/traces/delete-traces",
         {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]},
+        gone=TRACE,
     ),
     write(
         "POST 2.0/mlflow/traces/delete-traces",
         {"experiment_id": "{experiment}", "request_ids": ["{new_trace}"]},
+        gone=TRACE,
     ),
     write(
         "POST 2.0/mlflow/traces/delete-traces",
@@ -71,7 +81,7 @@ ENTRIES = (
     read("GET 2.0/mlflow/traces?experiment_ids={experiment}", shows="trace"),
     write("PATCH 2.0/mlflow/traces/{new_trace}", ENDED),
     read("GET 2.0/mlflow/traces/{trace}/info", shows="trace"),
-    write("PATCH 2.0/mlflow/traces/{new_trace}/tags", TAG),
+    write("PATCH 2.0/mlflow/traces/{new_trace}/tags", TAG, seen=(TRACE, "fresh")),
     write("DELETE 2.0/mlflow/traces/{new_trace}/tags", {"key": "{tag}"}),
     write("POST 2.0/mlflow/traces/link-to-run", {**IDS, "run_id": "{new_run}"}),
     write(
@@ -84,6 +94,11 @@ ENTRIES = (
     read("GET 3.0/mlflow/get-trace-artifact?request_id={trace}"),
     read("GET 2.0/mlflow/get-trace-artifact?request_id={trace}"),
     read("GET 3.0/mlflow/get-trace-artifact?request_id={trace}&path={attachment}"),
-    write("POST /v1/traces", span("{fresh}", "x"), headers=OTLP),
+    write(
+        "POST /v1/traces",
+        span("{fresh}", "x"),
+        headers=OTLP,
+        seen=("GET 3.0/mlflow/traces/tr-{fresh}", "fresh", '"OK"'),
+    ),
     write("POST /v1/traces", span("{new_trace_hex}", "x"), headers=OTLP),
 )
