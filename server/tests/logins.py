@@ -29,6 +29,7 @@ class World:
         self.most_at_once = 0
         self.answer: str | Refusal = WRITER
         self.listed = True
+        self.not_before = 0.0
         self.go = asyncio.Event()
         self.go.set()
         self.login = Login(PLACE, self.ask, self.admit, lambda: self.now)
@@ -44,8 +45,9 @@ class World:
             self.at_once -= 1
         return answer
 
-    def admit(self, who: Identity, _signed_at: float, _now: float) -> Caller | Refusal:
-        return ADA if self.listed and who.role.name == "vision-writer" else STRANGER
+    def admit(self, who: Identity, signed_at: float, now: float) -> Caller | Refusal:
+        listed = self.listed and min(signed_at, now) >= self.not_before
+        return ADA if listed and who.role.name == "vision-writer" else STRANGER
 
     async def come(
         self,

@@ -118,6 +118,18 @@ def test_a_role_that_is_taken_out_is_refused_though_its_token_is_remembered_and_
     play(steps)
 
 
+def test_a_token_dated_after_not_before_and_shown_before_it_stays_out() -> None:
+    async def steps(world: World) -> None:
+        world.not_before = world.now + 60
+        early = token(world.now + 120)
+        assert await world.come(early) == STRANGER
+        world.now += 180
+        assert await world.come(early) == STRANGER
+        assert await world.come(token(world.now)) == ADA
+
+    play(steps)
+
+
 def test_a_role_that_is_listed_later_comes_in_with_the_same_token_and_is_kept_with_the_teams() -> None:
     async def steps(world: World) -> None:
         world.listed = False

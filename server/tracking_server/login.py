@@ -146,7 +146,9 @@ class Login:
             self._budget.failed(bearer, by_key=False)
             return answer
         who = identity_of(answer) if isinstance(answer, str) else answer
-        verdict = Verdict(who=who, signed_at=token.signed_at, expires=token.expires)
+        # A clock ahead must not carry a session that ends now past a team's not-before.
+        signed_at = min(token.signed_at, self._clock())
+        verdict = Verdict(who=who, signed_at=signed_at, expires=token.expires)
         self._others[digest] = verdict
         # STS knows every account's roles: a stranger's good token is a failure, too.
         if isinstance(self._judged(digest, verdict), Caller):
