@@ -13,6 +13,7 @@ import requests
 
 from client.tests.servers import Answer, server
 from mlflow_team import command
+from mlflow_team.commands.ui import NO_UI
 
 ENDS_WITHIN = 10
 BROWSER = """#!/bin/sh
@@ -51,7 +52,7 @@ def test_missing_extra_names_what_installs_it(
     monkeypatch.delitem(sys.modules, "mlflow_team.ui", raising=False)
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     assert command.main(["ui"]) == 2
-    assert capsys.readouterr().err == f"{command.NO_UI}\n"
+    assert capsys.readouterr().err == f"mlflow-team: {NO_UI}\n"
 
 
 def test_who_cannot_log_in_is_told_before_a_browser_opens(

@@ -1,0 +1,1 @@
+"""What `mlflow-team` can do: one file for each of its commands."""

@@ -1,0 +1,27 @@
+"""The off switches: one variable for each piece that works by itself, one for all of them."""
+
+import os
+from enum import StrEnum
+
+ALL = "MLFLOW_TEAM_AUTOMATIC"
+OFF = ("0", "false", "no", "off")
+
+
+class Piece(StrEnum):
+    """What works without being called; switched off by `MLFLOW_TEAM_<NAME>=off`."""
+
+    PROVENANCE = "PROVENANCE"
+    DIFF = "DIFF"
+    PACKAGES = "PACKAGES"
+    CONTRACT = "CONTRACT"
+    NOTIFY = "NOTIFY"
+
+    @property
+    def variable(self) -> str:
+        """Return the environment variable."""
+        return f"MLFLOW_TEAM_{self.value}"
+
+
+def on(piece: Piece) -> bool:
+    """Tell whether a piece may work."""
+    return all(os.environ.get(name, "").strip().lower() not in OFF for name in (ALL, piece.variable))
