@@ -49,6 +49,9 @@ STEPS = (
     "smoke tests as team vision",
     "end of all that was started",
 )
+# Each takes half a minute or more. The load balancer is much like the tasks before it, and who interrupts
+# the end finds it at work already.
+INTERRUPTED = tuple(step for step in STEPS[:-1] if step != "load balancer from its listeners")
 
 pytestmark = pytest.mark.rehearsal
 
@@ -142,7 +145,7 @@ def test_two_words_rehearse_the_whole_stack(nothing_left: list[Terminal]) -> Non
     assert report["not_rehearsed"]
 
 
-@pytest.mark.parametrize(("number", "step"), list(enumerate(STEPS)), ids=STEPS)
+@pytest.mark.parametrize(("number", "step"), list(enumerate(INTERRUPTED)), ids=INTERRUPTED)
 def test_interrupted_it_leaves_nothing_and_starts_again(
     number: int, step: str, nothing_left: list[Terminal]
 ) -> None:
@@ -152,10 +155,9 @@ def test_interrupted_it_leaves_nothing_and_starts_again(
     terminal.read_until(f"  {step}")
     time.sleep(LATER_SECONDS[number % len(LATER_SECONDS)])
     terminal.press_ctrl_c((signal.SIGINT, signal.SIGTERM)[number % 2])
-    ends_anyway = step == STEPS[-1]
-    assert terminal.end() == (0 if ends_anyway else 130), terminal.text
-    assert ("passed" if ends_anyway else "nothing is left running") in terminal.text
-    assert (FOLDER / "report.json").exists() == ends_anyway
+    assert terminal.end() == 130, terminal.text
+    assert "nothing is left running" in terminal.text
+    assert not (FOLDER / "report.json").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other kernel ties processes to one another")
