@@ -1,10 +1,19 @@
 """A team's MLflow: the login by IAM role, and what it takes to repeat a run."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .data import track_input as track_input
+    from .data import track_output as track_output
+    from .uploads import log_artifact_async as log_artifact_async
 
 # Loaded when first used: MLflow imports this package for its plugins, in each process.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC = {
+    "log_artifact_async": ".uploads",
+    "track_input": ".data",
+    "track_output": ".data",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,125 @@
+"""What git knows of a script: commit, branch, repository, and what was not committed."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+GIT_SECONDS = 10.0
+# Nothing of a person's configuration may change what is read, run a program, or ask a question.
+QUIET = (
+    "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", "-c", "core.pager=cat",
+    "-c", "color.ui=false",
+)  # fmt: skip
+
+
+class GitError(RuntimeError):
+    """Git said no, or there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A working tree.
+
+    Attributes:
+        root: its uppermost folder.
+        commit: what is checked out.
+        branch: its name; empty when there is none.
+        repository: address of the remote named origin, without user and password; empty without one.
+        dirty: something is changed, or new and not ignored.
+    """
+
+    root: Path
+    commit: str
+    branch: str
+    repository: str
+    dirty: bool
+
+    @classmethod
+    def around(cls, folder: Path) -> "Checkout":
+        """Return the checkout that the folder lies in.
+
+        Raises:
+            GitError: it lies in none, nothing was committed yet, or git is missing.
+        """
+        root, commit = git(folder, "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        branch = git(folder, "rev-parse", "--abbrev-ref", "HEAD").strip()
+        try:
+            repository = without_login(git(folder, "remote", "get-url", "origin").strip())
+        except GitError:
+            repository = ""
+        changes = git(
+            Path(root), "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"
+        )
+        return cls(
+            root=Path(root),
+            commit=commit,
+            branch="" if branch == "HEAD" else branch,
+            repository=repository,
+            dirty=bool(changes),
+        )
+
+
+def git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+    """Return what git prints, read only.
+
+    Raises:
+        GitError: it failed, is missing, or took more than ten seconds.
+    """
+    return git_bytes(folder, *arguments, ok=ok).decode(errors="surrogateescape")
+
+
+def git_bytes(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> bytes:
+    """Return what git prints, as it is.
+
+    Raises:
+        GitError: it failed, is missing, or took more than ten seconds.
+    """
+    # A hook's or another checkout's GIT_DIR would name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *QUIET, *arguments],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=GIT_SECONDS, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitError(f"git {arguments[0]}: {type(error).__name__}") from None
+    if done.returncode not in ok:
+        raise GitError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def without_login(address: str) -> str:
+    """Return an address without the user and password that it may hold."""
+    parts = urlsplit(address)
+    if parts.scheme and "@" in parts.netloc and parts.scheme != "ssh":
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return address
+
+
+def new_files(root: Path) -> list[str]:
+    """Return the files that are new and not ignored, relative to the root.
+
+    Raises:
+        GitError: git failed.
+    """
+    listed = git_bytes(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")
+    return [os.fsdecode(name) for name in listed if name and not name.endswith(b"/")]
+
+
+def diff(root: Path, new: Sequence[str]) -> bytes:
+    """Return what turns the commit into the working tree with its new files.
+
+    Raises:
+        GitError: git failed.
+    """
+    options = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color")
+    prefixes = ("--src-prefix=a/", "--dst-prefix=b/")
+    return git_bytes(root, "diff", *options, *prefixes, "HEAD", "--") + b"".join(
+        # Exit code 1: they differ, as a file and nothing do.
+        git_bytes(root, "diff", "--no-index", *options, *prefixes, "--", os.devnull, name, ok=(0, 1))
+        for name in new
+    )

@@ -1,0 +1,195 @@
+"""Artifacts in the background: a run's uploads go in order, and its end waits for them."""
+
+import contextvars
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import tags
+
+LOG = logging.getLogger("mlflow_team")
+
+# Jobs that may wait in a run's line; whoever brings one more waits for a place.
+LONGEST_LINE = 1000
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
+PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 10.0
+# What a tag can hold is bounded by the server at 8,000 characters.
+REASON_CHARACTERS, FAILURES_IN_TAG = 200, 20
+
+
+def log_artifact_async(path: str | Path, artifact_path: str | None = None, run_id: str | None = None) -> None:
+    """Upload a file, or a folder with all in it, in the background.
+
+    The file is read when its turn comes: leave it as it is until the run has ended. Large files go to S3 in
+    parts, as MLflow's own `log_artifact` sends them.
+
+    Args:
+        path: the file or folder.
+        artifact_path: folder of the run's artifacts to put it in; the top by default.
+        run_id: the run; the active one by default.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        ValueError: no run is active and none was named.
+    """
+    import mlflow  # noqa: PLC0415 - it loads this package
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    source = Path(path).absolute()
+    if not source.exists():
+        raise FileNotFoundError(f"{path} is not there: nothing to upload")
+    if run_id is None:
+        active = mlflow.active_run()
+        if active is None:
+            raise ValueError(
+                "no run is active: mlflow.start_run() first, or log_artifact_async(path, run_id=…)"
+            )
+        run_id = active.info.run_id
+    client, run = MlflowClient(mlflow.get_tracking_uri()), run_id
+
+    def upload() -> None:
+        if source.is_dir():
+            inside = f"{artifact_path}/{source.name}" if artifact_path else source.name
+            client.log_artifacts(run, str(source), inside)
+        else:
+            client.log_artifact(run, str(source), artifact_path)
+
+    submit(run_id, upload, str(path))
+
+
+def submit(run_id: str, job: Callable[[], object], name: str) -> None:
+    """Do a job of a run in the background, after those that came before it.
+
+    Args:
+        run_id: the run whose end waits for it.
+        job: may raise; it is tried again, and what stays undone is told on the run.
+        name: how a person is told of it.
+    """
+    with _lock:
+        line = _lines.get(run_id)
+        if line is None:
+            line = _lines[run_id] = _Line(run_id)
+            line.thread.start()
+        line.pending += 1
+    line.jobs.put(_Job(name=name, call=job, context=contextvars.copy_context()))
+
+
+def wait(run_id: str, _status: str = "", seconds: float | None = None) -> bool:
+    """Wait until a run's jobs are done, saying how many are left; False when the time is over before."""
+    with _lock:
+        line = _lines.get(run_id)
+    if line is None or line.thread is threading.current_thread():
+        return True
+    begun = told = time.monotonic()
+    with line.changed:
+        while line.pending:
+            if seconds is not None and time.monotonic() - begun >= seconds:
+                return False
+            line.changed.wait(min(0.5, seconds) if seconds is not None else 0.5)
+            now = time.monotonic()
+            every = PROGRESS_AFTER_SECONDS if sys.stderr.isatty() or told == begun else PROGRESS_EVERY_SECONDS
+            if line.pending and now - told >= every:
+                told = now
+                print(
+                    f"mlflow-team: {line.pending} uploads of run {run_id} left, now {line.current},"
+                    f" {now - begun:.0f} s",
+                    file=sys.stderr,
+                )
+    with _lock:
+        if not line.pending:
+            _lines.pop(run_id, None)
+            line.jobs.put(None)
+    _tell_failures(run_id)
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    name: str
+    call: Callable[[], object]
+    context: contextvars.Context
+
+
+@dataclass
+class _Line:
+    """One run's jobs, done one by one: two uploads to one name end in the later one."""
+
+    run_id: str
+    jobs: "queue.Queue[_Job | None]" = field(default_factory=lambda: queue.Queue(LONGEST_LINE))
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    pending: int = 0
+    current: str = ""
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._work, name=f"uploads-{self.run_id[:8]}", daemon=True)
+
+    def _work(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            self.current = job.name
+            reason = _tried(job)
+            if reason:
+                LOG.error("not uploaded to run %s: %s: %s", self.run_id, job.name, reason)
+                with _lock:
+                    _failures.setdefault(self.run_id, []).append({"path": job.name, "reason": reason})
+            with _lock, self.changed:
+                self.pending -= 1
+                self.changed.notify_all()
+
+
+_lock = threading.Lock()
+_lines: dict[str, _Line] = {}
+_failures: dict[str, list[dict[str, str]]] = {}
+
+
+def _tell_failures(run_id: str) -> None:
+    """Write on the run what did not come."""
+    with _lock:
+        failures = list(_failures.get(run_id, ()))
+    if failures:
+        from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
+
+        shown = failures[:FAILURES_IN_TAG]
+        if rest := len(failures) - len(shown):
+            shown = [*shown, {"path": f"and {rest} more", "reason": "see the log"}]
+        MlflowClient().set_tag(run_id, tags.UPLOADS_FAILED, json.dumps(shown, ensure_ascii=False))
+
+
+def _tried(job: _Job) -> str:
+    """Do a job; return why it cannot be done, or nothing."""
+    pause = FIRST_PAUSE_SECONDS
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            job.context.copy().run(job.call)
+        except FileNotFoundError as error:
+            return f"FileNotFoundError: {error}"[:REASON_CHARACTERS]  # waiting brings no file back
+        except Exception as error:  # noqa: BLE001 - each is reported, none ends the line
+            reason = f"{type(error).__name__}: {error}"[:REASON_CHARACTERS]
+            if attempt == ATTEMPTS:
+                return reason
+            LOG.info("attempt %d of %d: %s: %s", attempt, ATTEMPTS, job.name, reason)
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        else:
+            return ""
+    return ""
+
+
+def _drain() -> None:
+    for run_id in list(_lines):
+        try:
+            wait(run_id)
+        except Exception as error:  # noqa: BLE001 - the others' turn comes all the same
+            LOG.error("run %s: %s", run_id, error)  # noqa: TRY400
+
+
+# Before boto3's thread pools close, which is when the main thread ends, ahead of all atexit functions:
+# an upload that begins later fails. concurrent.futures registers itself in the same way.
+threading._register_atexit(_drain)  # type: ignore[attr-defined]  # noqa: SLF001
