@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow.tracking.context.abstract_context import RunContextProvider
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT, MLFLOW_GIT_REPO_URL
@@ -14,6 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT, MLFLO
 from . import arguments, diff, environment, switches, tags, uploads
 from .source_code import Checkout, GitError
 from .switches import Piece
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 class Provenance(RunContextProvider):
@@ -52,39 +56,48 @@ class Provenance(RunContextProvider):
 
 def store(run_id: str) -> None:
     """Store in the background what takes longer; the diff is read now, as the script's code is now."""
+    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
+
+    client = MlflowClient()  # of this moment's server: the script may turn to another
     if switches.on(Piece.DIFF):
-        _store_diff(run_id)
+        _store_diff(client, run_id)
     if switches.on(Piece.PACKAGES):
-        uploads.submit(run_id, lambda: _packages(run_id), "packages")
-    uploads.submit(run_id, lambda: _accelerators(run_id), "accelerators")
+        uploads.submit(run_id, lambda: _packages(client, run_id), "packages")
+    uploads.submit(run_id, lambda: _accelerators(client, run_id), "accelerators")
 
 
-def _store_diff(run_id: str) -> None:
+def _store_diff(client: "MlflowClient", run_id: str) -> None:
+    def withheld(why: Exception) -> None:
+        client.set_tag(run_id, tags.GIT_DIFF, f"withheld: {why}")
+
+    def checked() -> None:
+        try:
+            diff.check(found)
+        except diff.WithheldError as error:
+            withheld(error)
+            return
+        if found:
+            _artifact(client, run_id, tags.DIFF, found)
+        client.set_tag(run_id, tags.GIT_DIFF, diff.STORED if found else diff.NONE)
+
     try:
         found = diff.read(Checkout.around(_folder()).root)
     except GitError:
         return
     except diff.WithheldError as error:
-        withheld = str(error)
-        uploads.submit(run_id, lambda: _tag(run_id, tags.GIT_DIFF, f"withheld: {withheld}"), "diff")
+        why = error
+        uploads.submit(run_id, lambda: withheld(why), "diff")
     else:
-        uploads.submit(run_id, lambda: _checked_diff(run_id, found), "diff")
+        uploads.submit(run_id, checked, "diff")
 
 
-def _checked_diff(run_id: str, found: bytes) -> None:
-    try:
-        diff.check(found)
-    except diff.WithheldError as error:
-        _tag(run_id, tags.GIT_DIFF, f"withheld: {error}")
-        return
-    if found:
-        _artifact(run_id, tags.DIFF, found)
-    _tag(run_id, tags.GIT_DIFF, diff.STORED if found else diff.NONE)
+def _packages(client: "MlflowClient", run_id: str) -> None:
+    _artifact(client, run_id, tags.REQUIREMENTS, environment.requirements().encode())
 
 
-def _accelerators(run_id: str) -> None:
+def _accelerators(client: "MlflowClient", run_id: str) -> None:
     if names := environment.accelerators():
-        _tag(run_id, tags.ACCELERATOR, names)
+        client.set_tag(run_id, tags.ACCELERATOR, names)
 
 
 def _folder() -> Path:
@@ -93,22 +106,10 @@ def _folder() -> Path:
     return Path(script).absolute().parent if script else Path.cwd()
 
 
-def _tag(run_id: str, name: str, value: str) -> None:
-    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
-
-    MlflowClient().set_tag(run_id, name, value)
-
-
-def _packages(run_id: str) -> None:
-    _artifact(run_id, tags.REQUIREMENTS, environment.requirements().encode())
-
-
-def _artifact(run_id: str, artifact: str, content: bytes) -> None:
+def _artifact(client: "MlflowClient", run_id: str, artifact: str, content: bytes) -> None:
     """Store bytes as they are: MLflow's log_text would change line ends on some systems."""
-    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
-
     folder, _, name = artifact.rpartition("/")
     with tempfile.TemporaryDirectory(prefix="mlflow-team-") as place:
         copy = Path(place) / name
         copy.write_bytes(content)
-        MlflowClient().log_artifact(run_id, str(copy), folder)
+        client.log_artifact(run_id, str(copy), folder)

@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 LOG = logging.getLogger("mlflow_team")
 
@@ -72,10 +76,12 @@ def submit(run_id: str, job: Callable[[], object], name: str) -> None:
         job: may raise; it is tried again, and what stays undone is told on the run.
         name: how a person is told of it.
     """
+    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
+
     with _lock:
         line = _lines.get(run_id)
         if line is None:
-            line = _lines[run_id] = _Line(run_id)
+            line = _lines[run_id] = _Line(run_id, MlflowClient())
             line.thread.start()
         line.pending += 1
     line.jobs.put(_Job(name=name, call=job, context=contextvars.copy_context()))
@@ -106,7 +112,7 @@ def wait(run_id: str, _status: str = "", seconds: float | None = None) -> bool:
         if not line.pending:
             _lines.pop(run_id, None)
             line.jobs.put(None)
-    _tell_failures(run_id)
+    _tell_failures(line)
     return True
 
 
@@ -122,6 +128,7 @@ class _Line:
     """One run's jobs, done one by one: two uploads to one name end in the later one."""
 
     run_id: str
+    client: "MlflowClient"
     jobs: "queue.Queue[_Job | None]" = field(default_factory=lambda: queue.Queue(LONGEST_LINE))
     changed: threading.Condition = field(default_factory=threading.Condition)
     pending: int = 0
@@ -149,17 +156,15 @@ _lines: dict[str, _Line] = {}
 _failures: dict[str, list[dict[str, str]]] = {}
 
 
-def _tell_failures(run_id: str) -> None:
+def _tell_failures(line: _Line) -> None:
     """Write on the run what did not come."""
     with _lock:
-        failures = list(_failures.get(run_id, ()))
+        failures = list(_failures.get(line.run_id, ()))
     if failures:
-        from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
-
         shown = failures[:FAILURES_IN_TAG]
         if rest := len(failures) - len(shown):
             shown = [*shown, {"path": f"and {rest} more", "reason": "see the log"}]
-        MlflowClient().set_tag(run_id, tags.UPLOADS_FAILED, json.dumps(shown, ensure_ascii=False))
+        line.client.set_tag(line.run_id, tags.UPLOADS_FAILED, json.dumps(shown, ensure_ascii=False))
 
 
 def _tried(job: _Job) -> str:

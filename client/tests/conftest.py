@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.tracking import empty_database, tracking  # noqa: F401 - fixtures
 from mlflow_team.token import TokenSource
 
 KEY, SECRET, SESSION = "ASIAEXAMPLEEXAMPLE00", "secret+/of=the-session", "session/token+with=signs&more%"

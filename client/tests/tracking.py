@@ -1,0 +1,33 @@
+"""A tracking server of one's own: MLflow's real store on SQLite."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with tables alone: making them takes longer than a test."""
+    path = tmp_path_factory.mktemp("tracking") / "empty.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def tracking(empty_database: Path, tmp_path: Path) -> Iterator[MlflowClient]:
+    """Return a client of an empty database; scripts and MLflow's fluent calls use it too."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient()
+    experiment = client.create_experiment("tests", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+    yield client
+    with contextlib.suppress(Exception):
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)
