@@ -19,6 +19,9 @@ from .switches import Piece
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Set for what `mlflow-team reproduce` runs: the run that it repeats.
+REPRODUCES_VARIABLE = "MLFLOW_TEAM_REPRODUCES"
+
 
 class Provenance(RunContextProvider):
     """Tags of MLflow's plugin point for what a run starts in."""
@@ -36,6 +39,8 @@ class Provenance(RunContextProvider):
             tags.PLATFORM: platform.platform(),
             tags.HOST: socket.gethostname(),
         }
+        if original := os.environ.get(REPRODUCES_VARIABLE):
+            found[tags.REPRODUCES] = original
         if name := environment.notebook():
             found[tags.NOTEBOOK] = name
         try:
