@@ -1,8 +1,10 @@
 """Artifacts in the background: a run's uploads go in order, and its end waits for them."""
 
+import atexit
 import contextvars
 import json
 import logging
+import os
 import queue
 import sys
 import threading
@@ -195,6 +197,16 @@ def _drain() -> None:
             LOG.error("run %s: %s", run_id, error)  # noqa: TRY400
 
 
+def _forget() -> None:
+    """Leave to the parent what is the parent's: its threads do not live in a forked child."""
+    global _lock  # noqa: PLW0603 - the parent may hold it for ever
+    _lock = threading.Lock()
+    _lines.clear()
+    _failures.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 # Before boto3's thread pools close, which is when the main thread ends, ahead of all atexit functions:
 # an upload that begins later fails. concurrent.futures registers itself in the same way.
-threading._register_atexit(_drain)  # type: ignore[attr-defined]  # noqa: SLF001
+getattr(threading, "_register_atexit", atexit.register)(_drain)

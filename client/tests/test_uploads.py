@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -108,6 +111,32 @@ def test_wait_ends_with_its_time(tracking: MlflowClient) -> None:
     hold.set()
     assert uploads.wait("some-run")
     assert not [each for each in threading.enumerate() if each.name == "uploads-some-run" and not each.daemon]
+
+
+SCRIPT = """
+import multiprocessing, sys, time
+from mlflow_team import uploads
+
+def child():
+    pass
+
+if __name__ == "__main__":
+    uploads.submit("run", lambda: time.sleep(1) or print("done", flush=True), "slow")
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    print("child", process.exitcode, flush=True)
+"""
+
+
+def test_forked_child_ends_at_once_and_the_process_with_its_uploads(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    address = f"sqlite:///{tmp_path}/mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=tmp_path, env={**os.environ, "MLFLOW_TRACKING_URI": address},
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["child 0", "done"]
 
 
 def test_later_upload_to_one_name_wins(tracking: MlflowClient, tmp_path: Path) -> None:
