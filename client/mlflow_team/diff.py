@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from . import source_code
+from .arguments import SECRET_VALUE, WEBHOOK
 from .source_code import GitError
 
 # A person reads a diff; what is larger is data, which belongs into track_input.
@@ -30,7 +31,7 @@ def read(root: Path) -> bytes:
         new = source_code.new_files(root)
         if apart := [name for name in new if name.endswith("/")] + source_code.changed_submodules(root):
             raise WithheldError(
-                f"{', '.join(map(repr, apart[:5]))}: a checkout of its own, which no diff of this one can hold:"
+                f"{', '.join(map(repr, apart[:5]))}: a checkout of its own, which this diff cannot hold:"
                 " commit there, or name it in .gitignore"
             )
         changed = sum(_size(root / name) for name in source_code.changed_files(root))
@@ -68,6 +69,9 @@ def check(diff: bytes) -> None:
 
     with tempfile.TemporaryDirectory(prefix="mlflow-team-") as folder:
         for path, lines in _by_file(diff):
+            # Also in files that detect-secrets leaves out by their name, as pictures.
+            if any(known.search(line) for line in lines for known in (SECRET_VALUE, WEBHOOK)):
+                raise WithheldError(f"a key in {path}: take it out, or commit without it")
             # The real name counts: detectors tell a program from a configuration by it.
             copy = Path(folder) / Path(path).name
             copy.write_text("\n".join(lines), errors="replace")

@@ -137,7 +137,16 @@ def test_checkout_inside_withholds_the_diff_if_no_patch_can_hold_it(checkout: Pa
 
 def test_secret_in_a_line_that_looks_like_a_header_is_found(checkout: Path) -> None:
     (checkout / "new.sql").write_text("++ AKIAIOSFODNN7EXAMPLQ\n")
-    with pytest.raises(WithheldError, match="AWS Access Key"):
+    with pytest.raises(WithheldError, match="new.sql"):
+        diff.check(diff.read(checkout))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [("x.svg", "AKIAIOSFODNN7EXAMPLQ"), ("a.py", "hf_abcdefghijklmnopqrstuvwxyz")]
+)
+def test_key_is_found_where_detect_secrets_does_not_look(checkout: Path, name: str, secret: str) -> None:
+    (checkout / name).write_text(f"x = {secret}\n")
+    with pytest.raises(WithheldError, match=name):
         diff.check(diff.read(checkout))
 
 
