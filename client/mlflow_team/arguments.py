@@ -7,7 +7,8 @@ from collections.abc import Sequence
 MASK = "***"
 
 SECRET_NAME = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|auth|webhook)$",
+    r"(pass(word|wd|phrase|code)?|pwd|secret|token|credentials?|auth|bearer|cookie|signature|webhook([-_]?url)?"
+    r"|(api|access|private|secret|account|encryption|signing|auth|ssh)[-_]?key)$",
     re.IGNORECASE,
 )
 # How issuers mark their keys: AWS, GitHub, GitLab, Slack, OpenAI and the like, Hugging Face, JWT.
@@ -15,17 +16,46 @@ SECRET_VALUE = re.compile(
     r"\b((AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abpr]-[\w-]{10,}"
     r"|sk-[\w-]{20,}|hf_\w{20,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
 )
-URL_LOGIN = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+# A password may hold @ and /, and what follows a host's name may be a port and hold an @ further on.
+URL_LOGIN = re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)([^/\s:@]*:(?!\d+(/|$))\S+|[^/\s]+)@", re.IGNORECASE)
+# Inside a word: a link's query, a header, JSON.
+NAMED = re.compile(
+    rf"""(?P<kept>(?<![a-z])[\w.-]*?{SECRET_NAME.pattern[:-1]}["']?\s*[=:]\s*["']?((bearer|basic)\s+)?)"""
+    rf"""(?!//)[^\s&"',;}}]+""",
+    re.IGNORECASE,
+)
+HEADER = re.compile(r"(?P<kept>\bauthorization\s*[:=]\s*).+", re.IGNORECASE)
 WEBHOOK = re.compile(
     r"https://(hooks\.slack\.com|discord(app)?\.com/api/webhooks|[\w.-]+\.webhook\.office\.com)/\S+"
 )
+PATTERNS = (
+    (WEBHOOK, MASK), (URL_LOGIN, rf"\g<kept>{MASK}@"), (HEADER, rf"\g<kept>{MASK}"),
+    (NAMED, rf"\g<kept>{MASK}"), (SECRET_VALUE, MASK),
+)  # fmt: skip
+
+# Of python's own options, those that take a value, which may be the next word.
+WITH_VALUE = "WX"
 
 
 def command() -> list[str]:
     """Return what followed `python` when this process began, masked; as a rule the script comes first."""
-    words = sys.orig_argv[1:]
-    if "-c" in words[:2]:  # a program, not a file: nobody finds secrets in it for sure
-        return ["-c", MASK]
+    words = [word.encode(errors="replace").decode() for word in sys.orig_argv[1:]]  # no half characters
+    position = 0
+    while position < len(words) and words[position].startswith("-") and words[position] != "-":
+        word = words[position]
+        if word.startswith("--"):
+            position += 2 if word == "--check-hash-based-pycs" else 1
+            continue
+        for place, letter in enumerate(word[1:], start=2):
+            if letter == "c":  # a program, not a file: nobody finds secrets in it for sure
+                rest = words[position + (1 if word[place:] else 2) :]
+                return [*words[:position], "-c", MASK, *masked(rest)]
+            if letter == "m":
+                return masked(words)
+            if letter in WITH_VALUE:
+                position += 0 if word[place:] else 1
+                break
+        position += 1
     return masked(words)
 
 
@@ -45,6 +75,6 @@ def masked(words: Sequence[str]) -> list[str]:
 
 
 def _without_values(word: str) -> str:
-    for pattern, instead in ((URL_LOGIN, rf"\g<scheme>{MASK}@"), (WEBHOOK, MASK), (SECRET_VALUE, MASK)):
+    for pattern, instead in PATTERNS:
         word = pattern.sub(instead, word)
     return word

@@ -1,14 +1,18 @@
 """What was not committed, kept with the run if it is small and holds no secret."""
 
+import os
 import tempfile
 from pathlib import Path
 
 from . import source_code
+from .arguments import SECRET_VALUE, WEBHOOK
 from .source_code import GitError
 
 # A person reads a diff; what is larger is data, which belongs into track_input.
 LARGEST_BYTES = 1024 * 1024
 MOST_NEW_FILES = 200
+# A line of a large file makes a small diff, yet git reads the whole file while the script waits.
+LARGEST_CHANGED_BYTES = 64 * 1024 * 1024
 
 STORED, NONE = "stored", "none"
 
@@ -25,6 +29,16 @@ def read(root: Path) -> bytes:
     """
     try:
         new = source_code.new_files(root)
+        if apart := [name for name in new if name.endswith("/")] + source_code.changed_submodules(root):
+            raise WithheldError(
+                f"{', '.join(map(repr, apart[:5]))}: a checkout of its own, which this diff cannot hold:"
+                " commit there, or name it in .gitignore"
+            )
+        changed = sum(_size(root / name) for name in source_code.changed_files(root))
+        if changed > LARGEST_CHANGED_BYTES:
+            raise WithheldError(
+                f"{changed} bytes in changed files; at most {LARGEST_CHANGED_BYTES} are read: commit first"
+            )
         size = sum((root / name).lstat().st_size for name in new)
         if len(new) > MOST_NEW_FILES or size > LARGEST_BYTES:
             raise WithheldError(
@@ -39,6 +53,10 @@ def read(root: Path) -> bytes:
     return found
 
 
+def _size(path: Path) -> int:
+    return path.lstat().st_size if os.path.lexists(path) else 0
+
+
 def check(diff: bytes) -> None:
     """Make sure that no line which the diff holds looks like a secret.
 
@@ -51,6 +69,9 @@ def check(diff: bytes) -> None:
 
     with tempfile.TemporaryDirectory(prefix="mlflow-team-") as folder:
         for path, lines in _by_file(diff):
+            # Also in files that detect-secrets leaves out by their name, as pictures.
+            if any(known.search(line) for line in lines for known in (SECRET_VALUE, WEBHOOK)):
+                raise WithheldError(f"a key in {path}: take it out, or commit without it")
             # The real name counts: detectors tell a program from a configuration by it.
             copy = Path(folder) / Path(path).name
             copy.write_text("\n".join(lines), errors="replace")
@@ -75,9 +96,13 @@ DETECTORS = (
 def _by_file(diff: bytes) -> list[tuple[str, list[str]]]:
     """Return for each file of a diff the lines that the diff shows of it: old ones leave with it too."""
     files: list[tuple[str, list[str]]] = []
-    for line in diff.decode(errors="replace").splitlines():
+    inside = False  # of a hunk: only there is a line that begins with --- a removed one
+    for line in diff.decode(errors="replace").split("\n"):
         if line.startswith("diff --git "):
             files.append((line.rpartition(" b/")[2].strip('"'), []))
-        elif files and line[:1] in ("+", "-", " ") and not line.startswith(("+++ ", "--- ")):
+            inside = False
+        elif line.startswith("@@ "):
+            inside = True
+        elif inside and line[:1] in ("+", "-", " "):
             files[-1][1].append(line[1:])
     return files

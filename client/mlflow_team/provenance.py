@@ -1,10 +1,12 @@
 """Under which conditions a run runs: tags that each run gets when it starts, and artifacts that follow."""
 
+import contextlib
 import json
 import os
 import platform
 import socket
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # Set for what `mlflow-team reproduce` runs: the run that it repeats.
 REPRODUCES_VARIABLE = "MLFLOW_TEAM_REPRODUCES"
+LONGEST_TAG = 5000  # characters, on servers of any age
+CUT = "… cut: too many arguments"
 
 
 class Provenance(RunContextProvider):
@@ -33,8 +37,7 @@ class Provenance(RunContextProvider):
     def tags(self) -> dict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the tags; MLflow's own names where it has one."""
         found = {
-            tags.COMMAND: json.dumps(arguments.command(), ensure_ascii=False),
-            tags.WORKING_DIRECTORY: str(Path.cwd()),
+            tags.COMMAND: _fitting(arguments.command()),
             tags.PYTHON: platform.python_version(),
             tags.PLATFORM: platform.platform(),
             tags.HOST: socket.gethostname(),
@@ -43,13 +46,16 @@ class Provenance(RunContextProvider):
             found[tags.REPRODUCES] = original
         if name := environment.notebook():
             found[tags.NOTEBOOK] = name
+        place = _working_directory()
+        if place:
+            found[tags.WORKING_DIRECTORY] = _text(str(place))
         try:
-            checkout = Checkout.around(_folder())
+            checkout = _checkout()
         except GitError:
             return found
-        inside = os.path.relpath(Path.cwd().resolve(), checkout.root.resolve())
-        if not inside.startswith(os.pardir):
-            found[tags.WORKING_DIRECTORY] = inside
+        if place and place.resolve().is_relative_to(checkout.root.resolve()):
+            inside = place.resolve().relative_to(checkout.root.resolve())
+            found[tags.WORKING_DIRECTORY] = _text(str(inside))
         found[MLFLOW_GIT_COMMIT] = checkout.commit
         found[tags.GIT_DIRTY] = str(checkout.dirty).lower()
         if checkout.branch:
@@ -86,7 +92,7 @@ def _store_diff(client: "MlflowClient", run_id: str) -> None:
         client.set_tag(run_id, tags.GIT_DIFF, diff.STORED if found else diff.NONE)
 
     try:
-        found = diff.read(Checkout.around(_folder()).root)
+        found = diff.read(_checkout().root)
     except GitError:
         return
     except diff.WithheldError as error:
@@ -105,10 +111,41 @@ def _accelerators(client: "MlflowClient", run_id: str) -> None:
         client.set_tag(run_id, tags.ACCELERATOR, names)
 
 
-def _folder() -> Path:
-    """Return where the script lies; a module, a notebook or a prompt: where it runs."""
+def _checkout() -> Checkout:
+    """Return the checkout of the script, or of where it runs: for a notebook, or an installed program."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(script).absolute().parent if script else Path.cwd()
+    here = _working_directory()
+    installed = [Path(sysconfig.get_path(name)) for name in ("scripts", "purelib", "platlib", "stdlib")]
+    if script and (here or Path(script).is_absolute()):
+        place = Path(here or "/", script).parent
+        # pytest's own file may lie in a checkout that has nothing to do with the tests
+        if not any(place.is_relative_to(folder) for folder in installed):
+            with contextlib.suppress(GitError):
+                return Checkout.around(place)
+    if here is None:
+        raise GitError("the working directory is gone")
+    return Checkout.around(here)
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # removed under the script
+        return None
+
+
+def _text(value: str) -> str:
+    """Return what a server takes: bytes of a path that are no text would fail the start of the run."""
+    return value.encode(errors="replace").decode()
+
+
+def _fitting(words: list[str]) -> str:
+    """Return the words as JSON; a server refuses the whole run for a tag that is too long."""
+    kept = words
+    while len(told := json.dumps(kept, ensure_ascii=False)) > LONGEST_TAG:
+        words = words[: len(words) * 9 // 10]
+        kept = [*words, CUT]
+    return told
 
 
 def _artifact(client: "MlflowClient", run_id: str, artifact: str, content: bytes) -> None:

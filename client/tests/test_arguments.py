@@ -17,6 +17,20 @@ WEBHOOK = "https://hooks.slack.com/services/T000/B000/xyz"
         (["AKIAABCDEFGHIJKLMNOP"], [MASK]),
         (["--key-of=ghp_abcdefghijklmnopqrstuvwxyz"], [f"--key-of={MASK}"]),
         ([WEBHOOK], [MASK]),
+        (["postgresql://me:p@ss/w@rd@db/x"], [f"postgresql://{MASK}@db/x"]),
+        (["git+https://host:8080/a@v1"], ["git+https://host:8080/a@v1"]),
+        (["https://host/a@v1"], ["https://host/a@v1"]),
+        (["--secret-key", "a"], ["--secret-key", MASK]),
+        (["--param=db.password=hunter2"], [f"--param=db.password={MASK}"]),
+        (["-Ppassword=hunter2", "-P", "lr=1"], [f"-Ppassword={MASK}", "-P", "lr=1"]),
+        (
+            ["--config", '{"password": "hunter2", "lr": 1}'],
+            ["--config", f'{{"password": "{MASK}", "lr": 1}}'],
+        ),
+        (["https://host/x?a=1&token=abc&b=2"], [f"https://host/x?a=1&token={MASK}&b=2"]),
+        (["--url=https://host/x?X-Amz-Signature=abc"], [f"--url=https://host/x?X-Amz-Signature={MASK}"]),
+        (["Authorization: Bearer abc"], [f"Authorization: {MASK}"]),
+        (["--tokens=100", "--author=me"], ["--tokens=100", "--author=me"]),
         (["--max-tokens", "100", "--tokenizer", "bpe"], ["--max-tokens", "100", "--tokenizer", "bpe"]),
     ],
 )
@@ -24,9 +38,28 @@ def test_secrets_are_masked_and_nothing_else(words: list[str], kept: list[str]) 
     assert masked(words) == kept
 
 
-def test_program_on_the_command_line_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.orig_argv", ["python", "-c", "login('hunter2')"])
-    assert command() == ["-c", MASK]
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["-c", "login('hunter2')", "--lr", "1"], ["-c", MASK, "--lr", "1"]),
+        (["-W", "ignore", "-X", "dev", "-c", "hunter2"], ["-W", "ignore", "-X", "dev", "-c", MASK]),
+        (["-uc", "hunter2"], ["-c", MASK]),
+        (["-chunter2", "x"], ["-c", MASK, "x"]),
+        (["train.py", "-c", "config.yaml"], ["train.py", "-c", "config.yaml"]),
+        (["-u", "train.py", "-c", "config.yaml"], ["-u", "train.py", "-c", "config.yaml"]),
+        (["-m", "train", "-c", "config.yaml"], ["-m", "train", "-c", "config.yaml"]),
+    ],
+)
+def test_program_on_the_command_line_is_not_kept_and_an_option_of_the_script_is(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], kept: list[str]
+) -> None:
+    monkeypatch.setattr("sys.orig_argv", ["python", *words])
+    assert command() == kept
+
+
+def test_argument_that_is_no_text_can_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.orig_argv", ["python", "train.py", "caf\udce9.csv"])
+    assert command() == ["train.py", "caf?.csv"]
 
 
 def test_module_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

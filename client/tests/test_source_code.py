@@ -40,6 +40,11 @@ def change(root: Path) -> None:
     (root / "run.sh").write_text("#!/bin/sh\n")
     (root / "run.sh").chmod(0o755)
     (root / "ignored").write_text("x")
+    (root / "empty").touch()
+    (root / ":(top)*").write_text("x\n")
+    (root / "-").write_text("x\n")
+    (root / "link").symlink_to("src")
+    git(root, "rm", "-q", "--cached", ".gitignore")
     git(root, "add", "new.bin")
 
 
@@ -84,7 +89,14 @@ def test_missing_git_is_a_git_error(checkout: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_commit_and_diff_give_the_working_tree_back(checkout: Path, tmp_path: Path) -> None:
-    for name, value in (("diff.noprefix", "true"), ("color.ui", "always"), ("diff.external", "false")):
+    for name, value in (
+        ("diff.noprefix", "true"),
+        ("color.ui", "always"),
+        ("diff.external", "false"),
+        ("diff.context", "0"),
+        ("diff.relative", "true"),
+        ("diff.submodule", "log"),
+    ):
         git(checkout, "config", name, value)
     change(checkout)
     patch = tmp_path / "diff.patch"
@@ -98,6 +110,51 @@ def test_commit_and_diff_give_the_working_tree_back(checkout: Path, tmp_path: Pa
             assert (again / name).read_bytes() == (checkout / name).read_bytes(), name
     assert os.access(again / "run.sh", os.X_OK)
     assert not (again / "ignored").exists()
+
+
+def test_reading_leaves_the_index_as_it_is_and_runs_no_hook(checkout: Path) -> None:
+    hook = checkout / ".git" / "hooks" / "post-index-change"
+    hook.write_text(f"#!/bin/sh\ntouch '{checkout}/ran'\n")
+    hook.chmod(0o755)
+    (checkout / "new.txt").write_text("x")
+    before = (checkout / ".git" / "index").read_bytes()
+    diff.read(checkout)
+    assert (checkout / ".git" / "index").read_bytes() == before
+    assert not (checkout / "ran").exists()
+
+
+def test_checkout_inside_withholds_the_diff_if_no_patch_can_hold_it(checkout: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(checkout), str(checkout / "inner"))
+    with pytest.raises(WithheldError, match="'inner/'"):
+        diff.read(checkout)
+    git(checkout, "-c", "advice.addEmbeddedRepo=false", "add", "inner")
+    git(checkout, "commit", "-qm", "a submodule")
+    assert diff.read(checkout) == b""
+    (checkout / "inner" / "src" / "train.py").write_text("x")
+    with pytest.raises(WithheldError, match="'inner'"):
+        diff.read(checkout)
+
+
+def test_secret_in_a_line_that_looks_like_a_header_is_found(checkout: Path) -> None:
+    (checkout / "new.sql").write_text("++ AKIAIOSFODNN7EXAMPLQ\n")
+    with pytest.raises(WithheldError, match=r"new\.sql"):
+        diff.check(diff.read(checkout))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [("x.svg", "AKIAIOSFODNN7EXAMPLQ"), ("a.py", "hf_abcdefghijklmnopqrstuvwxyz")]
+)
+def test_key_is_found_where_detect_secrets_does_not_look(checkout: Path, name: str, secret: str) -> None:
+    (checkout / name).write_text(f"x = {secret}\n")
+    with pytest.raises(WithheldError, match=name):
+        diff.check(diff.read(checkout))
+
+
+def test_large_changed_file_is_not_compared(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diff, "LARGEST_CHANGED_BYTES", 3)
+    (checkout / "src" / "train.py").write_text("long")
+    with pytest.raises(WithheldError, match="commit first"):
+        diff.read(checkout)
 
 
 def test_clean_tree_has_an_empty_diff(checkout: Path) -> None:
@@ -144,4 +201,12 @@ def test_code_is_no_secret(checkout: Path) -> None:
 
 def test_new_files_are_told_relative_to_the_root(checkout: Path) -> None:
     change(checkout)
-    assert set(source_code.new_files(checkout)) == {"nёw file.txt", "run.sh"}
+    assert set(source_code.new_files(checkout)) == {
+        "nёw file.txt",
+        "run.sh",
+        "empty",
+        ":(top)*",
+        "-",
+        "link",
+        ".gitignore",
+    }
