@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from .bad_input import BadInputError
-from .commands import ui
+from .commands import check, contract, ui
 
 BAD_INPUT = 2
-COMMANDS = (ui,)
+COMMANDS = (ui, contract, check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

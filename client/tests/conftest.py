@@ -1,9 +1,13 @@
 """A machine whose credentials are a role's session, and nothing else of whoever runs the tests."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
 from mlflow_team.token import TokenSource
 
@@ -43,3 +47,25 @@ def role(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tokens() -> TokenSource:
     return TokenSource()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the tables once: they take most of a second."""
+    file = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+    """Track into a database of one's own, artifacts beside it, and begin in an experiment without runs."""
+    before = mlflow.get_tracking_uri()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    mlflow.set_tracking_uri(f"sqlite:///{shutil.copy(empty_database, tmp_path / 'mlflow.db')}")
+    mlflow.set_experiment("empty")
+    yield MlflowClient()
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)
