@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 # Loaded when first used: MLflow imports this package for its plugins, in each process.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {"compare": ".comparison"}
 
 
 def __getattr__(name: str) -> Any:

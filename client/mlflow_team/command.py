@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from .bad_input import BadInputError
-from .commands import check, contract, ui
+from .commands import check, compare, contract, ui
 
 BAD_INPUT = 2
-COMMANDS = (ui, contract, check)
+COMMANDS = (ui, contract, check, compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

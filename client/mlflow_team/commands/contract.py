@@ -35,7 +35,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
     """Let a command take metrics with what is better."""
-    parser.add_argument("--metric", action="append", default=[], metavar="NAME", help="shown, not judged")
+    parser.add_argument("--metric", action="append", default=[], metavar="NAME", help="a metric alone")
     for direction in ("higher", "lower"):
         parser.add_argument(
             f"--{direction}",
@@ -56,7 +56,7 @@ def metrics(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     for direction in ("higher", "lower"):
         for text in getattr(options, direction):
             name, equals, share = text.rpartition("=") if "=" in text else (text, "", "")
-            named.append((name, {"direction": direction} | ({"tolerance": _number(share)} if equals else {})))
+            named.append((name, {"direction": direction} | ({"tolerance": number(share)} if equals else {})))
     names = [name for name, _ in named]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInputError([f"metric {name!r} is named twice: name it once" for name in twice])
@@ -91,6 +91,14 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
+def number(text: str) -> float | str:
+    """Read a number, or leave the text to who says what is allowed."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _declared(options: argparse.Namespace) -> "Contract":
     from mlflow_team.contract_reader import build, read  # noqa: PLC0415 - only here
 
@@ -118,10 +126,3 @@ def _text(name: str) -> str:
         raise BadInputError([f"--file {name} cannot be read ({error.strerror})"]) from None
     except UnicodeDecodeError:
         raise BadInputError([f"--file {name} is not UTF-8: save it as UTF-8"]) from None
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
