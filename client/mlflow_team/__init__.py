@@ -4,12 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import compare as compare
     from .data import track_input as track_input
     from .data import track_output as track_output
     from .uploads import log_artifact_async as log_artifact_async
 
 # Loaded when first used: MLflow imports this package for its plugins, in each process.
 _PUBLIC = {
+    "compare": ".comparison",
     "log_artifact_async": ".uploads",
     "track_input": ".data",
     "track_output": ".data",

@@ -13,6 +13,7 @@ class Piece(StrEnum):
     PROVENANCE = "PROVENANCE"
     DIFF = "DIFF"
     PACKAGES = "PACKAGES"
+    CONTRACT = "CONTRACT"
 
     @property
     def variable(self) -> str:

@@ -1,6 +1,5 @@
 """A tracking server of one's own: MLflow's real store on SQLite."""
 
-import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,9 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracking(empty_database: Path, tmp_path: Path) -> Iterator[MlflowClient]:
+def tracking(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """Return a client of an empty database; scripts and MLflow's fluent calls use it too."""
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
@@ -28,6 +28,6 @@ def tracking(empty_database: Path, tmp_path: Path) -> Iterator[MlflowClient]:
     experiment = client.create_experiment("tests", artifact_location=(tmp_path / "artifacts").as_uri())
     mlflow.set_experiment(experiment_id=experiment)
     yield client
-    with contextlib.suppress(Exception):
+    while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(before)
