@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check team lock pin-base rds-authorities sbom audit bench-image bench-login deploy destroy
+.PHONY: help setup rehearse up test check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-image: setup ## measure size and start of the image against one of plain p
 
 bench-login: setup ## measure what the login adds to a request, against MLflow alone
 	@.venv/bin/python -m benchmarks.login
+
+bench-client: setup ## measure what the client package adds to a plain script of 1,000 steps
+	@.venv/bin/python -m benchmarks.client
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

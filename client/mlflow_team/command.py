@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from .bad_input import BadInputError
-from .commands import lineage, ui
+from .commands import lineage, reproduce, ui
 
 BAD_INPUT = 2
-COMMANDS = (ui, lineage)
+COMMANDS = (ui, lineage, reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

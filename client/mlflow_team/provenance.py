@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import socket
 import sys
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 LONGEST_TAG = 5000  # characters, on servers of any age
 CUT = "… cut: too many arguments"
+# Set for what `mlflow-team reproduce` runs: the run that it repeats.
+REPRODUCES_VARIABLE = "MLFLOW_TEAM_REPRODUCES"
 
 
 class Provenance(RunContextProvider):
@@ -39,6 +42,8 @@ class Provenance(RunContextProvider):
             tags.PLATFORM: platform.platform(),
             tags.HOST: socket.gethostname(),
         }
+        if original := os.environ.get(REPRODUCES_VARIABLE):
+            found[tags.REPRODUCES] = original
         if name := environment.notebook():
             found[tags.NOTEBOOK] = name
         place = _working_directory()

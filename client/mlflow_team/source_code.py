@@ -63,22 +63,27 @@ class Checkout:
         )
 
 
-def git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-    """Return what git prints, read only.
+def git(folder: Path, *arguments: str, seconds: float = GIT_SECONDS) -> str:
+    """Return what git prints.
 
     Raises:
-        GitError: it failed, is missing, or took more than ten seconds.
+        GitError: it failed, is missing, or took longer than that.
     """
-    return git_bytes(folder, *arguments, ok=ok).decode(errors="surrogateescape")
+    return git_bytes(folder, *arguments, seconds=seconds).decode(errors="surrogateescape")
 
 
 def git_bytes(
-    folder: Path, *arguments: str, ok: tuple[int, ...] = (0,), index: Path | None = None, told: bytes = b""
+    folder: Path,
+    *arguments: str,
+    ok: tuple[int, ...] = (0,),
+    seconds: float = GIT_SECONDS,
+    index: Path | None = None,
+    told: bytes = b"",
 ) -> bytes:
     """Return what git prints, as it is; with another index than the checkout's, and told something on stdin.
 
     Raises:
-        GitError: it failed, is missing, or took more than ten seconds.
+        GitError: it failed, is missing, or took longer than that.
     """
     # A hook's or another checkout's GIT_DIR would name another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -88,7 +93,7 @@ def git_bytes(
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *QUIET, *arguments],
-            env=environment, input=told, capture_output=True, timeout=GIT_SECONDS, check=False,
+            env=environment, input=told, capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GitError(f"git {arguments[0]}: {type(error).__name__}") from None

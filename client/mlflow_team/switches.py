@@ -13,8 +13,6 @@ class Piece(StrEnum):
     PROVENANCE = "PROVENANCE"
     DIFF = "DIFF"
     PACKAGES = "PACKAGES"
-    CONTRACT = "CONTRACT"
-    NOTIFY = "NOTIFY"
 
     @property
     def variable(self) -> str:

@@ -122,3 +122,19 @@ def test_lineage_leads_from_the_source_to_the_report(person: Person, runs: dict[
     )
     places = [shown.index(name) for name in wanted]
     assert places == sorted(places), shown
+
+
+def test_training_is_reproduced_from_its_commit_its_diff_and_the_data_in_s3(
+    person: Person, runs: dict[str, Any], api: Api
+) -> None:
+    original = runs["train"]["info"]["run_id"]
+    shown = person.run(sys.executable, "-m", "mlflow_team", "reproduce", original)
+    assert "same      train_accuracy" in shown
+    again = shown.split("run ")[-1].split()[0]
+    told_again = told(api.get("2.0/mlflow/runs/get", run_id=again).json()["run"], "tags")
+    assert told_again[tags.REPRODUCES] == original
+    assert told_again[tags.GIT_DIFF] == "stored"
+    assert told_again["mlflow.source.git.commit"] == told(runs["train"], "tags")["mlflow.source.git.commit"]
+    linked = told(api.get("2.0/mlflow/runs/get", run_id=original).json()["run"], "tags")
+    assert linked[tags.REPRODUCED_BY] == again
+    assert person.run("git", "worktree", "list").count("\n") == 1
