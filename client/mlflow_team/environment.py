@@ -26,7 +26,10 @@ def _line(name: str, package: Distribution) -> str:
     url = without_login(origin.get("url", ""))
     if "vcs_info" in origin:
         version = origin["vcs_info"]["commit_id"]
-        return f"{name} @ {origin['vcs_info']['vcs']}+{url}@{version}"
+        inside = f"#subdirectory={origin['subdirectory']}" if "subdirectory" in origin else ""
+        return f"{name} @ {origin['vcs_info']['vcs']}+{url}@{version}{inside}"
+    if "archive_info" in origin and url.startswith(("http://", "https://")):
+        return f"{name} @ {url.partition('?')[0]}"  # a signed link's query lets in
     if "dir_info" in origin:
         return f"# from a folder, not installable elsewhere: {name}=={package.version}"
     return f"{name}=={package.version}"

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 GIT_SECONDS = 10.0
 # Nothing of a person's configuration may change what is read, run a program, or ask a question.
@@ -104,10 +103,12 @@ def git_bytes(
 
 def without_login(address: str) -> str:
     """Return an address without the user and password that it may hold."""
-    parts = urlsplit(address)
-    if parts.scheme and "@" in parts.netloc and parts.scheme != "ssh":
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return address
+    scheme, separator, rest = address.partition("://")
+    login, at, host = rest.split("/", 1)[0].rpartition("@")
+    if not (separator and at):
+        return address
+    kept = f"{login.partition(':')[0]}@" if "ssh" in scheme else ""  # there the user is no secret, and needed
+    return f"{scheme}://{kept}{host}{rest[len(login) + len(at) + len(host) :]}"
 
 
 def new_files(root: Path) -> list[str]:

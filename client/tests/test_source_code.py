@@ -33,7 +33,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def change(root: Path) -> None:
-    (root / "src" / "train.py").write_text("a\nB\r\n")
+    (root / "src" / "train.py").write_text("a\nb\nB\r\n")
     (root / "picture.bin").write_bytes(bytes(range(255, -1, -1)))
     (root / "nёw file.txt").write_text("new, without an end of line")
     (root / "new.bin").write_bytes(b"\0\1\2" * 100)
