@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 CHECKOUT_SECONDS = 600.0
+END_SECONDS = 10.0
 # Of this shell: another experiment; a run to go on with, which may be the original; no link between the runs.
 REPLACED = (
     "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", switches.ALL, switches.Piece.PROVENANCE.variable,
@@ -184,9 +185,22 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None
     if variables:
         for name in REPLACED:
             kept.pop(name, None)
-    done = subprocess.run(command, cwd=folder, env={**kept, **variables}, check=False)
-    if done.returncode:
-        raise ReproductionError(f"{' '.join(command)} ended with exit code {done.returncode}")
+    try:
+        process = subprocess.Popen(command, cwd=folder, env={**kept, **variables})
+    except OSError as error:
+        raise ReproductionError(f"{' '.join(command)} cannot be started: {error}") from None
+    try:
+        code = process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)  # it may tell MLflow that its run has ended
+        finally:
+            process.kill()
+            process.wait()
+        raise
+    if code:
+        raise ReproductionError(f"{' '.join(command)} ended with exit code {code}")
 
 
 def _its_run(client: "MlflowClient", original: "Run", began: int) -> "Run":

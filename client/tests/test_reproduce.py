@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -96,6 +98,34 @@ def test_shell_leads_to_no_other_code_run_or_missing_link(
         monkeypatch.setenv(name, value)
     assert command.main(["reproduce", original]) == 0
     assert tracking.get_run(original).data.tags[tags.REPRODUCED_BY] != original
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(
+    original: str, checkout: Path, tracking: MlflowClient, tmp_path: Path, number: signal.Signals
+) -> None:
+    began = tmp_path / "began"
+    tracking.set_tag(original, tags.COMMAND, json.dumps(["-m", "wait_for_it"]))
+    (tmp_path / "wait_for_it.py").write_text(
+        f"import os, time\nopen({str(began)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow_team", "reproduce", original],
+        cwd=checkout, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (began.exists() and began.read_text()) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(began.read_text()), 0)
 
 
 def test_missing_diff_is_told_before_the_command_runs(
@@ -214,11 +244,13 @@ def test_other_packages_are_a_new_environment(
     tracking: MlflowClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = recorded(tracking)
+    folder = "# from a folder, not installable elsewhere: theirs==1\n"
+    monkeypatch.setattr(reproduction, "packages", lambda *_: folder)
     monkeypatch.setattr(environment, "requirements", lambda: "mlflow==0.1\n")
     assert command.main(["reproduce", run_id, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "a new environment" in shown
-    assert "a package from a folder, not installable elsewhere: mlflow-team" in shown
+    assert "a package from a folder, not installable elsewhere: theirs==1" in shown
     assert command.main(["reproduce", run_id, "--dry-run", "--here"]) == 0
     assert "a new environment" not in capsys.readouterr().out
 
