@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import source_code, tags
+from . import source_code, switches, tags
 from .bad_input import BadInputError
 from .provenance import REPRODUCES_VARIABLE
 from .reproduction_plan import Plan
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+PARENT = "mlflow.parentRunId"
 CHECKOUT_SECONDS = 600.0
+END_SECONDS = 10.0
+# Of this shell: another experiment; a run to go on with, which may be the original; no link between the runs.
+REPLACED = (
+    "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", switches.ALL, switches.Piece.PROVENANCE.variable,
+)  # fmt: skip
 
 
 class ReproductionError(RuntimeError):
@@ -57,7 +64,7 @@ def reproduce(
     began = int(time.time() * 1000)
     with _checkout(plan, keep=keep) as root:
         if plan.has_diff:
-            patch = Path(client.download_artifacts(original.info.run_id, tags.DIFF, str(root.parent)))
+            patch = _diff(client, original.info.run_id, root.parent)
             _git(root, "apply", "--whitespace=nowarn", str(patch))
         assert plan.checkout is not None  # noqa: S101 - a plan without obstacles has one
         for path in plan.carried:
@@ -115,6 +122,15 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def _diff(client: "MlflowClient", run_id: str, folder: Path) -> Path:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - seconds, which --help does not need
+
+    try:
+        return Path(client.download_artifacts(run_id, tags.DIFF, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise ReproductionError(f"{tags.DIFF} cannot be read, nothing was run: {error}") from None
+
+
 def packages(client: "MlflowClient", run_id: str) -> str | None:
     """Return what a run has on record of its packages, or None."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - seconds, which --help does not need
@@ -133,7 +149,24 @@ def _environment(plan: Plan, folder: Path) -> str:
     _run([plan.python, "-m", "venv", str(place)], folder, {})
     python = str(place / ("Scripts" if os.name == "nt" else "bin") / "python")
     _run([python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(listed)], folder, {})
+    _bring_ourselves(python, folder)
     return python
+
+
+def _bring_ourselves(python: str, folder: Path) -> None:
+    """Put this package there if it came from a folder: it logs in, and links the runs."""
+    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    target = Path(
+        subprocess.run(asked, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    )
+    if list(target.glob("mlflow_team-*.dist-info")):
+        return
+    here = Path(__file__).parent
+    shutil.copytree(here, target / here.name, ignore=shutil.ignore_patterns("__pycache__"))
+    metadata = target / "mlflow_team-0.dist-info"
+    metadata.mkdir()
+    for name in ("METADATA", "entry_points.txt"):
+        (metadata / name).write_text(distribution("mlflow-team").read_text(name) or "")
 
 
 def _variables(original: "Run") -> dict[str, str]:
@@ -150,20 +183,34 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None
     print(f"mlflow-team: {' '.join(command)}", file=sys.stderr)
     kept = dict(os.environ)
     if variables:
-        kept.pop("MLFLOW_EXPERIMENT_NAME", None)  # the original's id stands in its place
-    done = subprocess.run(command, cwd=folder, env={**kept, **variables}, check=False)
-    if done.returncode:
-        raise ReproductionError(f"{' '.join(command)} ended with exit code {done.returncode}")
+        for name in REPLACED:
+            kept.pop(name, None)
+    try:
+        process = subprocess.Popen(command, cwd=folder, env={**kept, **variables})
+    except OSError as error:
+        raise ReproductionError(f"{' '.join(command)} cannot be started: {error}") from None
+    try:
+        code = process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)  # it may tell MLflow that its run has ended
+        finally:
+            process.kill()
+            process.wait()
+        raise
+    if code:
+        raise ReproductionError(f"{' '.join(command)} ended with exit code {code}")
 
 
 def _its_run(client: "MlflowClient", original: "Run", began: int) -> "Run":
-    """Return the new run: that of the same name, or the only one."""
+    """Return the new run: that of the same name, or the only one; a parent is not held against a child."""
     found = [
         run
         for run in client.search_runs(
             [original.info.experiment_id], f"tags.`{tags.REPRODUCES}` = '{original.info.run_id}'"
         )
-        if run.info.start_time >= began
+        if run.info.start_time >= began and (PARENT in run.data.tags) == (PARENT in original.data.tags)
     ]
     named = [run for run in found if run.info.run_name == original.info.run_name]
     for runs in (named, found):

@@ -85,6 +85,10 @@ def of(run: "Run", repository: Path, packages: str | None, *, here: bool = False
     _plan_command(plan, run.data.tags)
     _plan_code(plan, run.data.tags, repository)
     _plan_data(plan, data.of(run))
+    if run.info.status != "FINISHED":
+        plan.doubts.append(f"it is {run.info.status}, not FINISHED: its metrics may be those of a part")
+    if not run.data.metrics:
+        plan.doubts.append("it has no metrics: nothing will be compared")
     if (then := run.data.tags.get(tags.ACCELERATOR, "")) != (now := environment.accelerators()):
         plan.doubts.append(f"it ran on {then or 'no accelerator'}, here is {now or 'none'}")
     return plan
@@ -98,15 +102,21 @@ def _plan_environment(plan: Plan, version: str, packages: str | None) -> None:
     plan.packages = packages
     plan.builds = not same_python or packages != environment.requirements()
     if not plan.builds:
+        _doubt_folders(plan)
         return
     found = shutil.which(f"python{version.rpartition('.')[0]}")
     plan.python = sys.executable if same_python or not found else found
     if not same_python and not found:
         plan.doubts.append(f"it ran on Python {version}, here is {platform.python_version()}")
+    _doubt_folders(plan)
+
+
+def _doubt_folders(plan: Plan) -> None:
+    """Say which packages are not what the commit has: an editable one is the code of today."""
     plan.doubts += [
         f"a package {line.removeprefix('# ')}"
-        for line in packages.splitlines()
-        if line.startswith("# from a folder")
+        for line in plan.packages.splitlines()
+        if line.startswith("# from a folder") and "mlflow-team==" not in line
     ]
 
 
@@ -119,10 +129,35 @@ def _plan_command(plan: Plan, known: dict[str, str]) -> None:
         plan.obstacles.append(f"it ran in a notebook, {known[tags.NOTEBOOK]}: whose cells ran, nobody knows")
     elif plan.command[:1] == ["-c"]:
         plan.obstacles.append("it ran as python -c, of which nothing is kept")
-    elif hidden := [word for word in plan.command if MASK in word]:
+    elif hidden := _masked(plan.command):
         plan.obstacles.append(
             f"arguments were masked, {' '.join(hidden)}: give secrets by the environment, not as arguments"
         )
+
+
+def _masked(command: list[str]) -> list[str]:
+    """Return what is hidden, each with the option before it, which says what it was."""
+    return [
+        f"{before} {word}" if before.startswith("-") and word == MASK else word
+        for before, word in zip(["", *command], command, strict=False)
+        if MASK in word
+    ]
+
+
+def _plan_script(plan: Plan, root: Path) -> None:
+    """Name the new checkout's script: an absolute path would run what lies in this one today."""
+    for number, word in enumerate(plan.command):
+        path = Path(word)
+        if word in ("-m", "-c"):
+            return
+        if word.startswith("-") or path.suffix != ".py":
+            continue
+        where = Path(os.path.normpath(root / plan.folder / path))
+        if not where.is_relative_to(root):
+            plan.obstacles.append(f"its script {word} lies outside {root}: the commit does not have it")
+        elif path.is_absolute():
+            plan.command[number] = os.path.relpath(where, root / plan.folder)
+        return
 
 
 def _plan_code(plan: Plan, known: dict[str, str], repository: Path) -> None:
@@ -145,6 +180,8 @@ def _plan_code(plan: Plan, known: dict[str, str], repository: Path) -> None:
         )
     if Path(plan.folder).is_absolute():
         plan.obstacles.append(f"it ran in {plan.folder}, outside its checkout")
+    else:
+        _plan_script(plan, plan.checkout.root)
     if (plan.checkout.root / ".gitmodules").exists():
         plan.doubts.append("submodules are not checked out")
     told = known.get(tags.GIT_DIFF, "")

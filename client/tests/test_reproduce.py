@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from mlflow_team import command, data, environment, reproduction, tags
+from mlflow_team import command, data, environment, reproduction, reproduction_plan, tags
 from mlflow_team.arguments import MASK
 from mlflow_team.bad_input import BadInputError
 
@@ -87,6 +89,72 @@ def test_it_is_run_again_compared_and_linked_and_a_difference_is_told(
     assert command.main(["reproduce", original, "--tolerance", "0.01"]) == 0
 
 
+def test_shell_leads_to_no_other_code_run_or_missing_link(
+    original: str, checkout: Path, tracking: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking.set_tag(original, tags.COMMAND, json.dumps([str(checkout / "train.py")]))
+    (checkout / "train.py").write_text("raise SystemExit('code of today')")
+    for name, value in {"MLFLOW_RUN_ID": original, "MLFLOW_TEAM_PROVENANCE": "off"}.items():
+        monkeypatch.setenv(name, value)
+    assert command.main(["reproduce", original]) == 0
+    assert tracking.get_run(original).data.tags[tags.REPRODUCED_BY] != original
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(
+    original: str, checkout: Path, tracking: MlflowClient, tmp_path: Path, number: signal.Signals
+) -> None:
+    began = tmp_path / "began"
+    tracking.set_tag(original, tags.COMMAND, json.dumps(["-m", "wait_for_it"]))
+    (tmp_path / "wait_for_it.py").write_text(
+        f"import os, time\nopen({str(began)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow_team", "reproduce", original],
+        cwd=checkout, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (began.exists() and began.read_text()) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(began.read_text()), 0)
+
+
+def test_missing_diff_is_told_before_the_command_runs(
+    original: str, tracking: MlflowClient, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (patch,) = (tmp_path / "artifacts").rglob("diff.patch")
+    patch.unlink()
+    assert command.main(["reproduce", original]) == 3
+    assert "diff.patch cannot be read, nothing was run" in capfd.readouterr().err
+    assert tags.REPRODUCED_BY not in tracking.get_run(original).data.tags
+
+
+def test_new_environment_has_this_package_and_its_plugins(tmp_path: Path) -> None:
+    plan = reproduction_plan.Plan(
+        "1", packages="# from a folder, not installable elsewhere: mlflow-team==0\n"
+    )
+    python = reproduction._environment(plan, tmp_path)
+    look = """if True:
+        from importlib.metadata import entry_points
+        import mlflow_team
+        print(mlflow_team.__file__, [each.name for each in entry_points(group="mlflow.run_context_provider")])
+    """
+    shown = subprocess.run(
+        [python, "-c", look], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert str(tmp_path / "environment") in shown
+    assert "provenance" in shown
+
+
 def test_command_that_fails_is_told_apart_from_a_difference(
     original: str, tracking: MlflowClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,11 +166,12 @@ def test_command_that_fails_is_told_apart_from_a_difference(
 @pytest.mark.parametrize(
     ("tag", "value", "told"),
     [
-        (tags.COMMAND, json.dumps(["train.py", "--password", MASK]), "arguments were masked, ***"),
+        (tags.COMMAND, json.dumps(["train.py", "--password", MASK]), "arguments were masked, --password ***"),
         (tags.COMMAND, json.dumps(["-c", MASK]), "it ran as python -c"),
         (tags.NOTEBOOK, "a.ipynb", "it ran in a notebook, a.ipynb"),
         (tags.GIT_DIFF, "withheld: AWS Access Key in train.py", "withheld: AWS Access Key in train.py"),
         ("mlflow.source.git.commit", "0" * 40, f"commit {'0' * 40} is not in"),
+        (tags.COMMAND, json.dumps(["/elsewhere/train.py"]), "its script /elsewhere/train.py lies outside"),
         (tags.WORKING_DIRECTORY, "/somewhere", "it ran in /somewhere, outside its checkout"),
     ],
 )
@@ -175,11 +244,13 @@ def test_other_packages_are_a_new_environment(
     tracking: MlflowClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = recorded(tracking)
+    folder = "# from a folder, not installable elsewhere: theirs==1\n"
+    monkeypatch.setattr(reproduction, "packages", lambda *_: folder)
     monkeypatch.setattr(environment, "requirements", lambda: "mlflow==0.1\n")
     assert command.main(["reproduce", run_id, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "a new environment" in shown
-    assert "a package from a folder, not installable elsewhere: mlflow-team" in shown
+    assert "a package from a folder, not installable elsewhere: theirs==1" in shown
     assert command.main(["reproduce", run_id, "--dry-run", "--here"]) == 0
     assert "a new environment" not in capsys.readouterr().out
 

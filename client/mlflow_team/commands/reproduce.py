@@ -1,6 +1,7 @@
 """`mlflow-team reproduce`: run a run again and compare."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mlflow_team.bad_input import BadInputError
 
 SAME, DIFFERENT = 0, 1
 BROKEN = 3
+INTERRUPTED = 130
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInputError(plan.obstacles)
     if options.dry_run:
         return SAME
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it leaves as little behind as Ctrl-C
     try:
         again, metrics = reproduction.reproduce(
             client, original, plan, tolerance=tolerance, keep=options.keep
@@ -67,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
     except reproduction.ReproductionError as error:
         print(f"mlflow-team: {error}", file=sys.stderr)
         return BROKEN
+    except KeyboardInterrupt:
+        print("mlflow-team: interrupted, checkout and environment are removed unless --keep", file=sys.stderr)
+        return INTERRUPTED
     for each in metrics:
         now = "missing" if each.now is None else f"{each.now:.8g}"
         print(f"  {'same' if each.same else 'DIFFERENT':<10}{each.name}  {each.then:.8g} -> {now}")
