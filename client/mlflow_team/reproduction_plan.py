@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import data, diff, digest, environment, source_code, tags
 from .arguments import MASK
 from .data import INPUT, OUTPUT, Tracked
+from .provenance import CUT
 from .source_code import Checkout, GitError
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _plan_command(plan: Plan, known: dict[str, str]) -> None:
         plan.obstacles.append(f"it ran in a notebook, {known[tags.NOTEBOOK]}: whose cells ran, nobody knows")
     elif plan.command[:1] == ["-c"]:
         plan.obstacles.append("it ran as python -c, of which nothing is kept")
+    elif plan.command[-1:] == [CUT]:
+        plan.obstacles.append("it had more arguments than a tag can hold")
     elif hidden := _masked(plan.command):
         plan.obstacles.append(
             f"arguments were masked, {' '.join(hidden)}: give secrets by the environment, not as arguments"

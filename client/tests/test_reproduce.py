@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow_team import command, data, environment, reproduction, reproduction_plan, tags
 from mlflow_team.arguments import MASK
 from mlflow_team.bad_input import BadInputError
+from mlflow_team.provenance import CUT
 
 SCRIPT = """
 import os, sys
@@ -168,6 +169,7 @@ def test_command_that_fails_is_told_apart_from_a_difference(
     [
         (tags.COMMAND, json.dumps(["train.py", "--password", MASK]), "arguments were masked, --password ***"),
         (tags.COMMAND, json.dumps(["-c", MASK]), "it ran as python -c"),
+        (tags.COMMAND, json.dumps(["train.py", CUT]), "more arguments than a tag can hold"),
         (tags.NOTEBOOK, "a.ipynb", "it ran in a notebook, a.ipynb"),
         (tags.GIT_DIFF, "withheld: AWS Access Key in train.py", "withheld: AWS Access Key in train.py"),
         ("mlflow.source.git.commit", "0" * 40, f"commit {'0' * 40} is not in"),
