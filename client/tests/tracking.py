@@ -21,6 +21,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tracking(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """Return a client of an empty database; scripts and MLflow's fluent calls use it too."""
     monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.chdir(tmp_path)  # where MLflow puts artifacts of experiments without a place of their own
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
