@@ -304,9 +304,17 @@ def test_server_told_to_stop_loses_no_acknowledged_write(
     for writer in writers:
         writer.start()
     wait_until(
-        lambda: None if all(len(writer.acknowledged) > WARM_WRITES for writer in writers) else "begins",
+        lambda: (
+            None
+            if all(len(writer.acknowledged) > WARM_WRITES for writer in writers)
+            else "; ".join(
+                f"{writer.metric} {writer.refusal or f'{len(writer.acknowledged)} acknowledged'}"
+                for writer in writers
+            )
+        ),
         what="writing",
         seconds=SECONDS,
+        give_up=lambda: any(writer.refusal for writer in writers),
     )
     stop_timeout = in_docker.task_definition()["containerDefinitions"][1]["stopTimeout"]
     told = time.time()

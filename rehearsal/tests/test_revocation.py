@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
+from mlflow_team import tags
 from rehearsal.engine import deploy
 from rehearsal.laptop import ROOT
 from rehearsal.processes import wait_until
@@ -160,4 +162,6 @@ def _train(stack: RehearsedStack, role: str, *, team: str) -> None:
     assert done.returncode == 0, done.stderr
     bucket = stack.deployment.outputs["artifactBucket"]
     listed = stack.emulator.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"workspaces/{team}/")
-    assert [entry["Key"].rsplit("/", 1)[1] for entry in listed["Contents"]] == ["note.txt"]
+    # The script's own, and the list of packages that the client records with each run.
+    names = {entry["Key"].rsplit("/", 1)[1] for entry in listed["Contents"]}
+    assert names == {"note.txt", PurePosixPath(tags.REQUIREMENTS).name}
