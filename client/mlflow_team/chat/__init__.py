@@ -1,0 +1,1 @@
+"""Tells a chat how a run ended: Slack, Microsoft Teams, plain JSON, and all others that apprise knows."""
