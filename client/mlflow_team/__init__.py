@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .chat.notify import notify as notify
     from .comparison import compare as compare
     from .data import track_input as track_input
     from .data import track_output as track_output
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "compare": ".comparison",
     "log_artifact_async": ".uploads",
+    "notify": ".chat.notify",
     "track_input": ".data",
     "track_output": ".data",
 }

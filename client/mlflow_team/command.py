@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from .bad_input import BadInputError
-from .commands import check, compare, contract, lineage, reproduce, ui
+from .commands import chat, check, compare, contract, lineage, reproduce, ui
 
 BAD_INPUT = 2
-COMMANDS = (ui, lineage, reproduce, contract, check, compare)
+COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ LOG = logging.getLogger("mlflow_team")
 # Piece that can be switched off, module, function; in this order.
 STARTED = ((Piece.PROVENANCE, ".provenance", "store"),)
 ENDING = ((None, ".uploads", "wait"), (Piece.CONTRACT, ".contract", "mark"))
-ENDED: tuple[tuple[Piece | None, str, str], ...] = ()
+ENDED = ((Piece.NOTIFY, ".chat.notify", "run_ended"),)
 
 _lock = threading.Lock()
 _watched: set[str] = set()

@@ -14,6 +14,7 @@ class Piece(StrEnum):
     DIFF = "DIFF"
     PACKAGES = "PACKAGES"
     CONTRACT = "CONTRACT"
+    NOTIFY = "NOTIFY"
 
     @property
     def variable(self) -> str:

@@ -16,6 +16,7 @@ NOTEBOOK = "mlflow_team.notebook"
 # On a run, made when it ends or later.
 CONTRACT_MISSING = "mlflow_team.contract.missing"  # JSON list of what the contract asks for
 UPLOADS_FAILED = "mlflow_team.uploads.failed"  # JSON list of paths with reasons
+NOTIFIED = "mlflow_team.notified"  # the state that the chat was last told of
 REPRODUCES = "mlflow_team.reproduces"  # id of the run that this one repeats
 REPRODUCED_BY = "mlflow_team.reproduced_by"  # id of the newest run that repeated this one
 IMPORT_KEY = "mlflow_team.import.key"  # which row of which sheet

@@ -1,11 +1,12 @@
 """What is told about a run, the same for every service."""
 
+import getpass
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from mlflow_team.bad_input import BadInputError
 
@@ -73,20 +74,21 @@ class Message:
     def text(self) -> str:
         """Write it in plain lines."""
         lines = [self.title, *(f"{name}: {value}" for name, value in self.facts)]
-        lines += [f"{metric.name}: {' '.join(part for part in (metric.value, metric.change) if part)}"
-                  for metric in self.metrics]
+        lines += [
+            f"{metric.name}: {' '.join(part for part in (metric.value, metric.change) if part)}"
+            for metric in self.metrics
+        ]
         if self.more_metrics:
             lines.append(f"and {self.more_metrics} more metrics")
         return "\n".join([*lines, *([self.link] if self.link else [])])
 
 
-def of(client: "MlflowClient", run: "Run", status: str = "") -> Message:
+def of(client: "MlflowClient", run: "Run") -> Message:
     """Say what there is to tell about a run.
 
     Args:
         client: reads the experiment and its baseline.
         run: as it is now.
-        status: its state, where the run at hand is older than that.
     """
     experiment = client.get_experiment(run.info.experiment_id)
     comparison = _compared(run, experiment)
@@ -96,13 +98,29 @@ def of(client: "MlflowClient", run: "Run", status: str = "") -> Message:
         run_id=run.info.run_id,
         name=short(run.info.run_name or run.info.run_id, LONGEST_NAME),
         experiment=short(experiment.name, LONGEST_VALUE),
-        state=status or run.info.status,
+        state=run.info.status,
         caller=short(run.data.tags.get(USER, ""), LONGEST_VALUE),
         duration=_duration(run),
-        metrics=tuple(_metric(name, run.data.metrics.get(name), rows.get(name)) for name in names[:MOST_METRICS]),
+        metrics=tuple(
+            _metric(name, run.data.metrics.get(name), rows.get(name)) for name in names[:MOST_METRICS]
+        ),
         more_metrics=max(0, len(names) - MOST_METRICS),
         baseline=short(comparison.baseline_name, LONGEST_NAME) if comparison else "",
         link=_link(run),
+    )
+
+
+def test() -> Message:
+    """Say that the chat is reached."""
+    nothing: dict[str, str] = dict.fromkeys(("run_id", "duration", "baseline", "link"), "")
+    return Message(
+        **nothing,
+        name="mlflow-team chat test:",
+        experiment="none, this is a test",
+        state="REACHED",
+        caller=getpass.getuser(),
+        metrics=(),
+        more_metrics=0,
     )
 
 
@@ -151,13 +169,23 @@ def _duration(run: "Run") -> str:
 
 
 def _link(run: "Run") -> str:
-    """Return the page of a run: with the login, a person reads it through `mlflow-team ui`."""
+    """Return the address that MLflow itself prints for a run, workspace included."""
     import mlflow  # noqa: PLC0415 - it loads this package
+    from mlflow.utils.workspace_utils import get_request_workspace  # noqa: PLC0415 - same
 
-    uri = os.environ.get("MLFLOW_TEAM_UI") or mlflow.get_tracking_uri()
+    uri = mlflow.get_tracking_uri()
     if not uri.startswith(("http://", "https://")):
         return ""
-    return f"{uri.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    workspace = get_request_workspace()
+    asked = f"?workspace={quote(workspace, safe='')}" if workspace else ""
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}{asked}"
+    return f"{without_login(uri).rstrip('/')}/{page}"
+
+
+def without_login(uri: str) -> str:
+    """Take out name and password, which an address may hold."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def escaped(text: str, marks: Sequence[str]) -> str:

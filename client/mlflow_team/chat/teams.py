@@ -31,15 +31,17 @@ def body(message: Message) -> dict[str, Any]:
         ],
     }
     if message.metrics:
-        facts = [
-            _fact(metric.name, f"{metric.value} {metric.change}".rstrip()) for metric in message.metrics
-        ]
+        facts = [_fact(metric.name, f"{metric.value} {metric.change}".rstrip()) for metric in message.metrics]
         if message.more_metrics:
             facts.append(_fact("and", f"{message.more_metrics} more metrics"))
         card["body"].append({"type": "FactSet", "separator": True, "facts": facts})
     if message.link:
         card["actions"] = [{"type": "Action.OpenUrl", "title": "Open the run", "url": message.link}]
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": card,
+    }
     return {"type": "message", "attachments": [attachment]}
 
 
