@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlflow_team import tags
+from mlflow_team.bad_input import BadInputError
 
 from . import address, message, webhook
 
@@ -88,12 +89,11 @@ class _Line:
             told = self.jobs.get()
             try:
                 told.context.run(_tell, told)
-            except Exception as error:
-                # Neither text nor trace of a stranger's error: the address may be in it.
-                ours = isinstance(error, (webhook.ChatError, address.BadInputError))
-                LOG.error(
-                    "run %s: the chat was not told: %s", told.run_id, error if ours else type(error).__name__
-                )  # noqa: TRY400
+            except (webhook.ChatError, BadInputError) as error:
+                LOG.error("run %s: the chat was not told: %s", told.run_id, error)  # noqa: TRY400 - for people
+            except Exception as error:  # noqa: BLE001 - its text and its trace may hold the address
+                why = type(error).__name__
+                LOG.error("run %s: the chat was not told: %s", told.run_id, why)  # noqa: TRY400 - same
             with self.changed:
                 self.pending -= 1
                 self.changed.notify_all()

@@ -1,7 +1,7 @@
 """A message for Slack's incoming webhooks, as blocks.
 
-Limits by Slack's reference of blocks: 150 characters in a header, 3,000 in a section, 2,000 in each of a section's
-10 fields, 50 blocks.
+Limits by Slack's reference of blocks: 150 characters in a header, 3,000 in a section, 2,000 in each of
+a section's 10 fields, 50 blocks.
 """
 
 from typing import Any
