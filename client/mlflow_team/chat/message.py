@@ -171,7 +171,7 @@ def _duration(run: "Run") -> str:
 def _link(run: "Run") -> str:
     """Return the address that MLflow itself prints for a run, workspace included."""
     import mlflow  # noqa: PLC0415 - it loads this package
-    from mlflow.utils.workspace_utils import get_request_workspace  # noqa: PLC0415 - same
+    from mlflow.utils.workspace_context import get_request_workspace  # noqa: PLC0415 - same
 
     uri = mlflow.get_tracking_uri()
     if not uri.startswith(("http://", "https://")):

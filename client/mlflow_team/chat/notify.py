@@ -77,7 +77,7 @@ class _Line:
             try:
                 self.jobs.put_nowait(told)
             except queue.Full:
-                LOG.error("run %s: the chat is not told, %d messages wait already", told.run_id, MOST_WAITING)
+                LOG.warning("run %s: the chat is not told, %d wait already", told.run_id, MOST_WAITING)
                 return
             self.pending += 1
             if self.thread is None:

@@ -47,7 +47,7 @@ def _post(address: Address, body: dict[str, Any], pause: Callable[[float], objec
         except requests.RequestException as error:
             why = type(error).__name__  # its text holds the address
         else:
-            if answer.ok and not answer.is_redirect:
+            if answer.status_code < 300:  # noqa: PLR2004 - HTTP's line
                 return
             why = f"status {answer.status_code}"
             if answer.status_code not in AGAIN:
