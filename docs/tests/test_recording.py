@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from client.tests.tracking import empty_database, tracking  # noqa: F401 - fixtures
 from docs.tests.markdown import fences, inline_code
 from mlflow_team import command, data, switches, tags
+from mlflow_team.chat import address
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recording.md").read_text()
@@ -46,7 +47,12 @@ def test_every_option_belongs_to_a_command_or_the_example() -> None:
 
 def test_every_switch_is_one_and_all_of_them_are_told() -> None:
     told = set(re.findall(r"MLFLOW_TEAM_\w+", WORDS))
-    assert told == {switches.ALL, *(piece.variable for piece in switches.Piece)}
+    assert told == {
+        address.FILE,
+        address.PARAMETER,
+        switches.ALL,
+        *(piece.variable for piece in switches.Piece),
+    }
 
 
 def test_every_tag_parameter_and_artifact_is_written_so() -> None:

@@ -1,8 +1,11 @@
 """Brings a message to an address: bounded in time, again when the service asks for that."""
 
+import logging
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,6 +24,10 @@ BODIES = {Service.SLACK: slack.body, Service.TEAMS: teams.body, Service.JSON: pl
 NO_APPRISE = "the service apprise needs a package: pip install './client[chat]'"
 
 
+# They write whole addresses into the log of whoever asks for DEBUG.
+TALKATIVE = ("urllib3.connectionpool", "apprise")
+
+
 class ChatError(Exception):
     """The message did not arrive; says why without the address."""
 
@@ -31,10 +38,29 @@ def send(address: Address, message: Message, pause: Callable[[float], object] = 
     Raises:
         ChatError: it did not arrive.
     """
-    if address.service is Service.APPRISE:
-        _by_apprise(address.url, message)
-    else:
-        _post(address, BODIES[address.service](message), pause)
+    with _unlogged():
+        if address.service is Service.APPRISE:
+            _by_apprise(address.url, message)
+        else:
+            _post(address, BODIES[address.service](message), pause)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the address out of other libraries' log lines of this thread."""
+    own = threading.get_ident()
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != own
+
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    for logger in loggers:
+        logger.addFilter(is_of_another)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_of_another)
 
 
 def _post(address: Address, body: dict[str, Any], pause: Callable[[float], object]) -> None:
