@@ -2,7 +2,6 @@
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,20 +46,19 @@ def send(address: Address, message: Message, pause: Callable[[float], object] = 
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Keep the address out of other libraries' log lines of this thread."""
-    own = threading.get_ident()
+    """Keep the address out of other libraries' log lines; apprise works in threads of its own."""
 
-    def is_of_another(record: logging.LogRecord) -> bool:
-        return record.thread != own
+    def matters(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
 
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     for logger in loggers:
-        logger.addFilter(is_of_another)
+        logger.addFilter(matters)
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(is_of_another)
+            logger.removeFilter(matters)
 
 
 def _post(address: Address, body: dict[str, Any], pause: Callable[[float], object]) -> None:
