@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -246,6 +247,7 @@ class Writer(threading.Thread):
         self.refusal = ""
 
     def run(self) -> None:
+        self._log_in()
         for step in itertools.count():
             sent = time.time()
             try:
@@ -259,9 +261,18 @@ class Writer(threading.Thread):
                     timestamp=step,
                 )
             except requests.RequestException as error:
-                self.refusal = str(error)
+                body = "" if error.response is None else error.response.text
+                self.refusal = f"{error} {body}"
                 return
             self.acknowledged.append((step, sent, time.time()))
+
+    def _log_in(self) -> None:
+        # On a busy machine the emulated STS may take longer than the server waits; clients try again, too.
+        wait_until(
+            lambda: None if (status := self._api.status()) == HTTPStatus.OK else f"answers {status}",
+            what=f"login of {self.metric}",
+            seconds=SECONDS,
+        )
 
 
 def not_once(stack: RehearsedStack, run_id: str, writers: list[Writer]) -> set[tuple[str, int]]:
