@@ -115,6 +115,11 @@ def read_access_list(parameter_arn: str, path: str) -> Document:
     return document(allow("ssm:GetParametersByPath", on=[all_below, f"{all_below}/*"]))
 
 
+def read_parameter(parameter_arn: str) -> Document:
+    """Read one SSM parameter; AWS's own key for SSM decrypts for whoever may read."""
+    return document(allow("ssm:GetParameter", on=[parameter_arn]))
+
+
 def log_in_to_database(instance_arn: str, resource_id: str, user: str) -> Document:
     """Log in to one RDS instance as one database user, with IAM tokens."""
     partition, _, region, account = instance_arn.split(":")[1:5]

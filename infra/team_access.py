@@ -14,6 +14,7 @@ from policies import (
     WORKSPACES,
     Document,
     read_all_artifacts,
+    read_parameter,
     read_team_artifacts,
     trust_principals,
     use_data,
@@ -22,6 +23,8 @@ from policies import (
 from teams import Team
 
 SESSION_SECONDS = 3600
+# What clients take for: no chat. SSM takes no empty value.
+NO_CHAT = "unset"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,9 @@ class TeamAccess(pulumi.ComponentResource):
     outputs. The path is the project's and the stack's name, so that a policy elsewhere can name all roles of
     a stack.
 
+    Each team has an SSM parameter for the address of its chat, a secret that its writers read. Somebody sets
+    it by hand; no later up puts it back.
+
     Attributes:
         roles: each team's roles, by team name.
         admin_role_arn: the admin role, or None.
@@ -75,6 +81,7 @@ class TeamAccess(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
+        self._chats = {team: self._chat(team) for team in args.teams}
         self.roles = {team: self._team_roles(team) for team in args.teams}
         self.admin_role_arn = self._admin_role() if args.admins else None
         self.teams = {
@@ -83,6 +90,7 @@ class TeamAccess(pulumi.ComponentResource):
                 "readerRoleArn": roles.reader,
                 "workspace": team,
                 "artifactRoot": pulumi.Output.concat("s3://", args.bucket, f"/{WORKSPACES}/{team}"),
+                "chatParameter": self._chats[team].name,
             }
             for team, roles in self.roles.items()
         }
@@ -98,6 +106,7 @@ class TeamAccess(pulumi.ComponentResource):
                 team.writers,
                 {
                     "artifacts": rendered(write_team_artifacts, bucket_arn, name),
+                    "chat": rendered(read_parameter, self._chats[name].arn),
                     **self._data_grant(name, writable),
                 },
             ),
@@ -110,6 +119,18 @@ class TeamAccess(pulumi.ComponentResource):
                     **self._data_grant(name, dict.fromkeys(writable, False)),
                 },
             ),
+        )
+
+    def _chat(self, team: str) -> aws.ssm.Parameter:
+        return aws.ssm.Parameter(
+            f"{self._name}-{team}-chat",
+            name=f"/{pulumi.get_project()}/{pulumi.get_stack()}/chat/{team}",
+            type="SecureString",
+            tier="Standard",
+            # Written once and never read back: neither it nor what it is set to comes into the state.
+            value_wo=NO_CHAT,
+            value_wo_version=1,
+            opts=self._child,
         )
 
     def _data_grant(self, team: str, writable: Mapping[str, bool]) -> dict[str, pulumi.Output[str]]:

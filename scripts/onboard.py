@@ -194,6 +194,8 @@ def _client(options: argparse.Namespace, team: TeamAccess) -> Client:
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
         "AWS_PROFILE": options.profile,
     }
+    if options.access == "writer":
+        variables["MLFLOW_TEAM_CHAT_PARAMETER"] = team.chat_parameter
     if bundle := options.ca_bundle:
         variables |= {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
     return Client(

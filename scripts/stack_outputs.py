@@ -10,6 +10,8 @@ from bad_input import BadInputError
 from reachability import address_fault
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+PARAMETER_NAME = re.compile(r"(/[A-Za-z0-9_.-]+){1,15}")
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
 MAKE_ANEW = "make them anew: pulumi stack output --json"
 
@@ -24,6 +26,7 @@ class TeamAccess:
         workspace: the team's MLflow workspace.
         role_arn: the role a member assumes.
         artifact_root: `s3://<bucket>/workspaces/<team>`.
+        chat_parameter: the SSM parameter with the address of the team's chat, which writers may read.
     """
 
     tracking_uri: str
@@ -31,6 +34,7 @@ class TeamAccess:
     workspace: str
     role_arn: str
     artifact_root: str
+    chat_parameter: str
 
 
 def find_team(text: str, team: str, access: str) -> TeamAccess:
@@ -73,6 +77,12 @@ def find_team(text: str, team: str, access: str) -> TeamAccess:
                 re.compile(re.escape(root)),
                 repr(root),
             ),
+            _fault(
+                f"teams.{team}.chatParameter",
+                entry.get("chatParameter"),
+                PARAMETER_NAME,
+                "an SSM parameter's name",
+            ),
         ]
     if found := [fault for fault in faults if fault]:
         raise BadInputError([*found])
@@ -82,6 +92,7 @@ def find_team(text: str, team: str, access: str) -> TeamAccess:
         workspace=entry["workspace"],
         role_arn=entry[f"{access}RoleArn"],
         artifact_root=entry["artifactRoot"],
+        chat_parameter=entry["chatParameter"],
     )
 
 

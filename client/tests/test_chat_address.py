@@ -74,9 +74,12 @@ def test_file_is_for_its_owner_alone(tmp_path: Path) -> None:
         address.of({address.FILE: str(tmp_path / "other")})
 
 
-def test_two_places_are_a_fault() -> None:
-    with pytest.raises(BadInputError, match="unset one"):
-        address.of({address.FILE: "a", address.PARAMETER: "/b"})
+def test_own_file_takes_the_place_of_the_teams_parameter(tmp_path: Path) -> None:
+    file = tmp_path / "address.txt"
+    file.touch(0o600)
+    file.write_text(SLACK)
+    both = {address.FILE: str(file), address.PARAMETER: "/chat/vision"}
+    assert address.of(both) == Address(Service.SLACK, SLACK)
 
 
 def test_no_place_is_no_address() -> None:

@@ -13,6 +13,7 @@ INSTANCE = "arn:aws:rds:eu-west-1:111122223333:db:one"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:master"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlflow-tracking:1"
 MEMBER = "arn:aws:iam::111122223333:role/jobs/training"
+CHAT = "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/prod/chat/vision"
 PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter/mlflow-tracking/prod/access/teams/vision"
 ACCESS_LIST = "/mlflow-tracking/prod/access"
 READ = {"s3:ListBucket", "s3:GetObject", "s3:GetObjectVersion"}
@@ -24,6 +25,7 @@ GRANTS = {
     "admin": policies.read_all_artifacts(BUCKET),
     "data": policies.use_data({"labels": True, "images": False}, "aws"),
     "access list": policies.read_access_list(PARAMETER, ACCESS_LIST),
+    "chat": policies.read_parameter(CHAT),
     "log in": policies.log_in_to_database(INSTANCE, "db-ONE", "mlflow"),
     "secret": policies.read_secret(SECRET),
     "logs": policies.write_log_streams(LOGS, "task/*"),
@@ -249,3 +251,9 @@ def test_access_list_is_read_below_its_own_path_only() -> None:
         ],
     }
     assert not may(GRANTS["access list"], "ssm:GetParametersByPath", f"{below}-of-another/teams/vision")
+
+
+def test_chat_is_one_parameter_that_is_read() -> None:
+    assert actions(GRANTS["chat"]) == {"ssm:GetParameter"}
+    assert may(GRANTS["chat"], "ssm:GetParameter", CHAT)
+    assert not may(GRANTS["chat"], "ssm:GetParameter", f"{CHAT}2")

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 import policies
+from client.mlflow_team.chat.address import UNSET
 from infra.tests.conftest import ADMIN, CONFIG, FULL_CONFIG, PaperCloud, declare
 from rehearsal.deployment import Deployment, DeploymentError, Resource
 from team_access import data_rights
@@ -62,11 +63,35 @@ def test_path_names_all_roles_of_a_stack_and_no_others(public_stack: Deployment)
     assert {role.inputs["path"] for role in team_roles(public_stack).values()} == {"/mlflow-tracking/paper/"}
 
 
-def test_role_has_its_artifact_policy_and_no_other(stack: Deployment) -> None:
+def chats(stack: Deployment) -> dict[str, Resource]:
+    """Return the parameter of each team's chat."""
+    of_chats = "/mlflow-tracking/paper/chat/"
+    parameters = stack.of_type("aws:ssm/parameter:Parameter")
+    named = {str(p.inputs["name"]): p for p in parameters}
+    return {name.removeprefix(of_chats): p for name, p in named.items() if name.startswith(of_chats)}
+
+
+def test_chats_address_is_secret_and_in_no_state(stack: Deployment) -> None:
+    assert set(chats(stack)) == {"speech", "vision"}
+    for parameter in chats(stack).values():
+        inputs = parameter.inputs
+        # With AWS's own key, which decrypts for whoever may read: no key to pay and no right on one.
+        assert (inputs["type"], inputs["tier"], inputs.get("keyId")) == ("SecureString", "Standard", None)
+        # A write-only value, which the provider writes again when its version changes.
+        assert (inputs["valueWo"], inputs["valueWoVersion"]) == (UNSET, 1)
+        assert parameter.secret_inputs == {("valueWo",)}
+        assert not {"value", "insecureValue"} & {key for key, value in inputs.items() if value is not None}
+
+
+def test_role_has_its_artifact_policy_and_the_writer_its_chat(stack: Deployment) -> None:
     bucket = stack.one("aws:s3/bucket:Bucket").outputs["arn"]
+    chat = {team: policies.read_parameter(p.outputs["arn"]) for team, p in chats(stack).items()}
     assert not stack.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
     assert grants(stack) == {
-        f"team-access-{team}-{level}": {"artifacts": rights(bucket, team)}
+        f"team-access-{team}-{level}": {
+            "artifacts": rights(bucket, team),
+            **({"chat": chat[team]} if level == "writer" else {}),
+        }
         for team in ("speech", "vision")
         for level, rights in (
             ("writer", policies.write_team_artifacts),
@@ -122,4 +147,5 @@ def test_outputs_tell_a_team_what_it_needs(stack: Deployment) -> None:
         "readerRoleArn": roles["team-access-vision-reader"].outputs["arn"],
         "workspace": "vision",
         "artifactRoot": f"s3://{stack.outputs['artifactBucket']}/workspaces/vision",
+        "chatParameter": "/mlflow-tracking/paper/chat/vision",
     }

@@ -21,6 +21,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("aws:rds/instance:Instance", "skipFinalSnapshot"): _INSTRUCTION,
     ("aws:route53/record:Record", "allowOverwrite"): _INSTRUCTION,
     ("aws:s3/bucket:Bucket", "forceDestroy"): _INSTRUCTION,
+    ("aws:ssm/parameter:Parameter", "valueWo"): _INSTRUCTION,
+    ("aws:ssm/parameter:Parameter", "valueWoVersion"): _INSTRUCTION,
     ("docker-build:index:Image", "buildArgs"): _INSTRUCTION,
     ("docker-build:index:Image", "buildOnPreview"): _INSTRUCTION,
     ("docker-build:index:Image", "context"): _INSTRUCTION,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from mlflow_team.chat.address import UNSET
 from rehearsal.aws.cloud import EmulatedAws
 from rehearsal.deployment import Deployment
 from rehearsal.emulator import Emulator
@@ -177,8 +178,9 @@ def test_task_reads_the_whole_list_page_by_page(task_ssm: Any, stack: Deployment
         Path=path_of(stack), Recursive=True, PaginationConfig={"PageSize": 1}
     )
     read = {p["Name"]: p["Value"] for page in pages for p in page["Parameters"]}
-    declared = stack.of_type("aws:ssm/parameter:Parameter")
-    assert read == {p.inputs["name"]: p.inputs["insecureValue"] for p in declared}
+    named = {str(p.inputs["name"]): p for p in stack.of_type("aws:ssm/parameter:Parameter")}
+    below = {name: p for name, p in named.items() if name.startswith(path_of(stack))}
+    assert read == {name: p.inputs["insecureValue"] for name, p in below.items()}
     assert len(read) == 3
 
 
@@ -189,18 +191,58 @@ def test_task_reads_the_whole_list_page_by_page(task_ssm: Any, stack: Deployment
         "/mlflow-tracking",
         "/mlflow-tracking/{stack}",
         "/mlflow-tracking/{stack}/access-of-another",
+        "/mlflow-tracking/{stack}/chat",
         "/other",
     ],
 )
 def test_task_reads_no_other_parameters(task_ssm: Any, stack: Deployment, path: str) -> None:
-    with pytest.raises(ClientError) as refusal:
-        task_ssm.get_parameters_by_path(Path=path.format(stack=stack.stack), Recursive=True)
-    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert_refused(task_ssm.get_parameters_by_path, Path=path.format(stack=stack.stack), Recursive=True)
 
 
 @pytest.mark.parametrize("operation", ["get_parameter", "put_parameter", "delete_parameter"])
 def test_task_changes_nothing_in_the_list(task_ssm: Any, stack: Deployment, operation: str) -> None:
     more = {"Value": "{}", "Overwrite": True} if operation == "put_parameter" else {}
+    assert_refused(getattr(task_ssm, operation), Name=f"{path_of(stack)}/teams/vision", **more)
+
+
+def chat_of(stack: Deployment, team: str) -> str:
+    return str(stack.outputs["teams"][team]["chatParameter"])
+
+
+@pytest.mark.parametrize(
+    "who", ["vision-writer", "vision-reader", "vision-job", "speech-writer", "admin", "task"]
+)
+def test_chats_address_is_read_by_its_teams_writers_only(
+    emulator: Emulator, stack: Deployment, jobs: dict[str, str], task_ssm: Any, who: str
+) -> None:
+    teams = stack.outputs["teams"]
+    arns = {
+        **jobs,
+        "admin": stack.outputs["adminRoleArn"],
+        **{
+            f"{team}-{level}": teams[team][f"{level}RoleArn"]
+            for team in teams
+            for level in ("writer", "reader")
+        },
+    }
+    ssm = task_ssm if who == "task" else client(emulator, "ssm", arns[who])
+    if who == "vision-writer":
+        read = ssm.get_parameter(Name=chat_of(stack, "vision"), WithDecryption=True)["Parameter"]
+        assert (read["Type"], read["Value"]) == ("SecureString", UNSET)
+    else:
+        assert_refused(ssm.get_parameter, Name=chat_of(stack, "vision"), WithDecryption=True)
+
+
+@pytest.mark.parametrize("operation", ["put_parameter", "delete_parameter", "get_parameter_history"])
+def test_writer_changes_no_chat_and_sees_no_former_address(
+    emulator: Emulator, stack: Deployment, operation: str
+) -> None:
+    ssm = client(emulator, "ssm", stack.outputs["teams"]["vision"]["writerRoleArn"])
+    more = {"Value": "https://elsewhere", "Overwrite": True} if operation == "put_parameter" else {}
+    assert_refused(getattr(ssm, operation), Name=chat_of(stack, "vision"), **more)
+
+
+def assert_refused(call: Callable[..., Any], **arguments: Any) -> None:
     with pytest.raises(ClientError) as refusal:
-        getattr(task_ssm, operation)(Name=f"{path_of(stack)}/teams/vision", **more)
+        call(**arguments)
     assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"

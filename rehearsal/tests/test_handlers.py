@@ -99,7 +99,10 @@ SEEDED: dict[str, tuple[dict[str, Any], str]] = {
         {"versioningConfiguration": {"status": "On"}},
         "received 'On'",
     ),
-    "aws:ssm/parameter:Parameter": ({"type": "Text"}, "received 'Text', AWS knows String"),
+    "aws:ssm/parameter:Parameter": (
+        {"type": "Text", "insecureValue": "x", "valueWo": None, "valueWoVersion": None},
+        "received 'Text', AWS knows String",
+    ),
     IMAGE: (
         {"registries": [{"address": REPOSITORY, "username": "AWS", "password": "of-yesterday"}]},
         "not the credentials that ECR gave",
@@ -283,8 +286,11 @@ def test_the_provider_is_configured_by_what_it_plays_only(cloud: EmulatedAws) ->
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"name": None, "insecureValue": "x" * 4097}, "takes .*'Standard': 4096"),
+        ({"name": None, "valueWo": "x" * 4097}, "takes .*'Standard': 4096"),
         ({"name": "/second/secret", "value": "hidden"}, "nothing was done with value"),
+        ({"name": "/second/plain", "insecureValue": "hidden"}, "nothing was done with insecureValue"),
+        ({"name": "/second/again", "valueWoVersion": None}, "missing valueWoVersion"),
+        ({"name": "/second/text", "type": "String"}, "missing insecureValue"),
         ({"name": "/aws/second"}, "reserved parameter name"),
         ({"tier": "Free", "name": "/second/free"}, "a parameter of tier Free"),
     ],

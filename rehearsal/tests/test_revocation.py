@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mlflow_team import tags
+from mlflow_team.chat.address import UNSET
 from rehearsal.engine import deploy
 from rehearsal.laptop import ROOT
 from rehearsal.processes import wait_until
@@ -25,6 +26,7 @@ from rehearsal.tests.second_up import SecondUp
 MINUTE = 60.0
 SERVER = "tracking-server"
 NEW_TEAM = "audio"
+OF_A_PERSON = "https://chat.example.com/theirs"
 HOUR = timedelta(hours=1)
 TRAINING = """
 import mlflow
@@ -128,6 +130,8 @@ def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
     config["teams"][NEW_TEAM] = {"writers": [grace]}
     config["teams"][TEAM]["members"] = []
     config["teams"][OTHER_TEAM]["notBefore"] = timestamp(datetime.now(UTC) + HOUR)
+    ssm, chat = running.emulator.client("ssm"), running.deployment.outputs["teams"][TEAM]["chatParameter"]
+    ssm.put_parameter(Name=chat, Value=OF_A_PERSON, Type="SecureString", Overwrite=True)
     cloud = SecondUp(running.emulator, running.deployment)
     after = deploy(Project(ROOT), STACK, config, cloud=cloud, log=lambda _: None)
     try:
@@ -135,6 +139,8 @@ def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
         assert after.one(definition).inputs == running.deployment.one(definition).inputs
         assert cloud.gone(after) == set()
         assert {name.rsplit("-", 1)[-1] for name in cloud.changed} >= {TEAM, OTHER_TEAM}, cloud.changed
+        # What somebody set by hand stays.
+        assert ssm.get_parameter(Name=chat, WithDecryption=True)["Parameter"]["Value"] == OF_A_PERSON
         within_a_minute(callers["member"], 403)
         within_a_minute(callers["other"], 403)
         assert (callers["writer"].status(), callers["reader"].status()) == (200, 200)
@@ -144,7 +150,9 @@ def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
     finally:
         back = SecondUp(running.emulator, after)
         deploy(Project(ROOT), STACK, running.config, cloud=back, log=lambda _: None)
-        running.emulator.client("ssm").delete_parameter(Name=parameter_name(running, NEW_TEAM))
+        ssm.put_parameter(Name=chat, Value=UNSET, Type="SecureString", Overwrite=True)
+        for name in (parameter_name(running, NEW_TEAM), after.outputs["teams"][NEW_TEAM]["chatParameter"]):
+            ssm.delete_parameter(Name=name)
 
 
 def _train(stack: RehearsedStack, role: str, *, team: str) -> None:

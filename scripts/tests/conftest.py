@@ -20,6 +20,7 @@ OUTPUTS = {
             "readerRoleArn": f"arn:aws:iam::111122223333:role/mlflow-{team}-reader",
             "workspace": team,
             "artifactRoot": f"s3://artifacts/workspaces/{team}",
+            "chatParameter": f"/mlflow-tracking/prod/chat/{team}",
         }
         for team in ("vision", "speech")
     },

@@ -102,7 +102,12 @@ class StandIn:
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(post):
-            return {**arns, "workspace": team, "artifactRoot": f"s3://{BUCKET}/workspaces/{team}"}
+            return {
+                **arns,
+                "workspace": team,
+                "artifactRoot": f"s3://{BUCKET}/workspaces/{team}",
+                "chatParameter": f"/stand-in/chat/{team}",
+            }
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def test_joining_writes_the_profile_and_the_environment_file(machine: Path, veri
         "MLFLOW_WORKSPACE=vision",
         "MLFLOW_EXPERIMENT_NAME=Default",
         "AWS_PROFILE=mlflow-vision",
+        "MLFLOW_TEAM_CHAT_PARAMETER=/mlflow-tracking/prod/chat/vision",
     ]
     assert [client.profile for client in verified] == ["mlflow-vision"]
 
@@ -105,7 +106,8 @@ def test_reader_gets_a_profile_beside_the_writers(machine: Path, verified: list[
     config = (machine / "config").read_text()
     assert "[profile mlflow-vision]" in config
     assert "role_arn = arn:aws:iam::111122223333:role/mlflow-vision-reader" in config
-    assert (machine / "mlflow-vision-reader.env").exists()
+    # A reader's role may not read the chat's address.
+    assert "CHAT" not in (machine / "mlflow-vision-reader.env").read_text()
 
 
 def test_machines_own_role_needs_no_profile(machine: Path, verified: list[Client]) -> None:
@@ -127,6 +129,7 @@ def test_tunnel_and_bundle_reach_the_client(machine: Path, verified: list[Client
         "MLFLOW_WORKSPACE": "vision",
         "MLFLOW_EXPERIMENT_NAME": "Default",
         "AWS_PROFILE": "mlflow-vision",
+        "MLFLOW_TEAM_CHAT_PARAMETER": "/mlflow-tracking/prod/chat/vision",
         "MLFLOW_TRACKING_SERVER_CERT_PATH": bundle,
         "AWS_CA_BUNDLE": bundle,
     }

@@ -35,7 +35,15 @@ def test_team_like_no_other_gets_no_guess(outputs: Outputs) -> None:
 def test_every_fault_is_told_at_once(outputs: Outputs) -> None:
     entry = {"workspace": "speech", "artifactRoot": "s3://elsewhere/workspaces/vision"}
     found = faults(outputs(trackingUri=None, region=None, artifactBucket=None, teams={"vision": entry}))
-    named = ["trackingUri", "region", "artifactBucket", "writerRoleArn", "workspace", "artifactRoot"]
+    named = [
+        "trackingUri",
+        "region",
+        "artifactBucket",
+        "writerRoleArn",
+        "workspace",
+        "artifactRoot",
+        "chatParameter",
+    ]
     assert [name for name, fault in zip(named, found, strict=True) if name in fault] == named
 
 

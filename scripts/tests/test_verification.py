@@ -16,6 +16,7 @@ TEAM = TeamAccess(
     workspace="vision",
     role_arn="arn:aws:iam::111122223333:role/mlflow-vision-writer",
     artifact_root="s3://artifacts/workspaces/vision",
+    chat_parameter="/mlflow-tracking/prod/chat/vision",
 )
 CLIENT = Client(
     access="writer",

@@ -48,19 +48,18 @@ def named(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def of(environment: Mapping[str, str] = os.environ) -> Address | None:
-    """Return the team's address, or None where there is none.
+    """Return the address in the file, else the team's in the parameter, or None where there is none.
 
     Raises:
         BadInputError: what is there is no address; the message does not repeat it.
         botocore.exceptions.BotoCoreError: AWS cannot be asked.
         botocore.exceptions.ClientError: AWS refuses.
     """
-    parameter, file = environment.get(PARAMETER, ""), environment.get(FILE, "")
-    if parameter and file:
-        raise BadInputError([f"{PARAMETER} and {FILE} are both set: unset one of them"])
-    if parameter:
+    if file := environment.get(FILE):
+        return read(_file(Path(file)), f"file {file}")
+    if parameter := environment.get(PARAMETER):
         return read(_parameter(parameter, environment.get(REGION_VARIABLE)), f"parameter {parameter}")
-    return read(_file(Path(file)), f"file {file}") if file else None
+    return None
 
 
 def missing(environment: Mapping[str, str] = os.environ) -> str:
