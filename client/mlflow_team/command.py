@@ -5,10 +5,20 @@ import sys
 from collections.abc import Sequence
 
 from .bad_input import BadInputError
-from .commands import chat, check, compare, contract, lineage, reproduce, ui
+from .commands import (
+    chat,
+    check,
+    compare,
+    contract,
+    export_runs,
+    import_runs,
+    lineage,
+    reproduce,
+    ui,
+)
 
 BAD_INPUT = 2
-COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat)
+COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat, import_runs, export_runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

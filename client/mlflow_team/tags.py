@@ -19,8 +19,9 @@ UPLOADS_FAILED = "mlflow_team.uploads.failed"  # JSON list of paths with reasons
 NOTIFIED = "mlflow_team.notified"  # the state that the chat was last told of
 REPRODUCES = "mlflow_team.reproduces"  # id of the run that this one repeats
 REPRODUCED_BY = "mlflow_team.reproduced_by"  # id of the newest run that repeated this one
-IMPORT_KEY = "mlflow_team.import.key"  # which row of which sheet
-IMPORT_DIGEST = "mlflow_team.import.digest"  # of what the row said
+IMPORTED = "mlflow_team.import."
+IMPORT_KEY = f"{IMPORTED}key"  # which row of which sheet
+IMPORT_ARTIFACTS = f"{IMPORTED}artifacts"  # digest of those that are there
 # On an experiment.
 CONTRACT = "mlflow_team.contract"  # JSON, see contract.py
 

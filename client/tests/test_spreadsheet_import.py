@@ -1,0 +1,326 @@
+"""Sheets go into a real MLflow store and come back, by the commands that people type."""
+
+import math
+from pathlib import Path
+
+import mlflow
+import openpyxl
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from mlflow_team import command, experiments, tags
+from mlflow_team.spreadsheet import importing
+
+SHEET = """run,lr,loss,stage,what,from,to,plot
+run name,parameter,metric,tag,note,start time,end time,artifact path
+first,0.01,0.3,dev,a note,2026-01-01 00:00Z,2026-01-02 00:00Z,plot.png
+second,0.1,,,,,,
+"""
+
+
+@pytest.fixture
+def file(tracking: MlflowClient, tmp_path: Path) -> Path:
+    (tmp_path / "plot.png").write_bytes(b"png")
+    path = tmp_path / "sheet.csv"
+    path.write_text(SHEET)
+    return path
+
+
+def run_import(file: Path, *more: str, code: int = 0) -> None:
+    assert command.main(["import", str(file), "--experiment", "tests", *more]) == code
+
+
+def runs(client: MlflowClient, experiment: str = "tests") -> dict[str, Run]:
+    found = experiments.runs(client, experiments.find(client, experiment).experiment_id)
+    return {str(run.info.run_name): run for run in found}
+
+
+def kept(client: MlflowClient) -> list[str]:
+    """Return all runs, to be compared: as texts, since nan is not itself."""
+    return sorted(str(run.to_dictionary()) for run in runs(client).values())
+
+
+def test_rows_become_runs_with_all_that_they_tell(tracking: MlflowClient, file: Path) -> None:
+    run_import(file)
+    found = runs(tracking)
+    assert set(found) == {"first", "second"}
+    first, second = found["first"], found["second"]
+    assert (first.info.status, first.info.start_time, first.info.end_time) == (
+        "FINISHED",
+        1767225600000,
+        1767312000000,
+    )
+    assert (first.data.params, first.data.metrics) == ({"lr": "0.01"}, {"loss": 0.3})
+    assert (first.data.tags["stage"], first.data.tags["mlflow.note.content"]) == ("dev", "a note")
+    assert [each.path for each in tracking.list_artifacts(first.info.run_id)] == ["plot.png"]
+    # Without times it took none; what is empty is not there.
+    assert (second.info.status, second.info.end_time) == ("FINISHED", second.info.start_time)
+    assert (second.data.params, second.data.metrics, "stage" in second.data.tags) == (
+        {"lr": "0.1"},
+        {},
+        False,
+    )
+
+
+def test_second_import_adds_nothing(
+    tracking: MlflowClient, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_import(file)
+    before = kept(tracking)
+    run_import(file)
+    assert "0 new, 0 changed, 2 as they are" in capsys.readouterr().out
+    assert kept(tracking) == before
+    assert len(tracking.get_metric_history(runs(tracking)["first"].info.run_id, "loss")) == 1
+
+
+def test_changed_row_changes_its_run(tracking: MlflowClient, file: Path) -> None:
+    run_import(file)
+    before = {name: run.info.run_id for name, run in runs(tracking).items()}
+    (file.parent / "plot.png").write_bytes(b"other")
+    file.write_text(
+        SHEET.replace(
+            "0.3,dev,a note,2026-01-01 00:00Z,2026-01-02", "0.2,,other,2026-01-01 00:00Z,2026-01-03"
+        ).replace("second,0.1,,", "second,0.1,7,prod")
+    )
+    run_import(file)
+    found = runs(tracking)
+    assert {name: run.info.run_id for name, run in found.items()} == before
+    first, second = found["first"], found["second"]
+    assert first.data.metrics == {"loss": 0.2}
+    assert "stage" not in first.data.tags
+    assert first.data.tags["mlflow.note.content"] == "other"
+    assert first.info.end_time == 1767398400000
+    assert (second.data.metrics, second.data.tags["stage"]) == ({"loss": 7.0}, "prod")
+    place = tracking.download_artifacts(first.info.run_id, "plot.png", str(file.parent))
+    assert Path(place).read_bytes() == b"other"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("first,0.01", "first,0.02", "parameter 'lr' from '0.01' to '0.02'"),
+        ("first,0.01", "first,", "parameter 'lr' from '0.01' to nothing"),
+        ("0.3,dev", ",dev", "metric 'loss' from 0.3 to nothing"),
+        ("2026-01-01", "2025-01-01", "start time from 1767225600000 ms"),
+    ],
+)
+def test_what_mlflow_cannot_change_is_refused_and_with_replace_made_anew(
+    file: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    tracking = MlflowClient()
+    run_import(file)
+    before, whole = runs(tracking), kept(tracking)
+    file.write_text(SHEET.replace(old, new).replace("second,0.1", "second,0.2"))
+    run_import(file, code=2)
+    told = capsys.readouterr().err
+    assert f"row 3: MLflow cannot change {said}" in told
+    assert "row 4" in told
+    assert kept(tracking) == whole
+    run_import(file, "--replace")
+    after = runs(tracking)
+    assert after["first"].info.run_id != before["first"].info.run_id
+    assert len(after) == 2
+    run_import(file)
+    assert {name: run.info.run_id for name, run in runs(tracking).items()} == {
+        name: run.info.run_id for name, run in after.items()
+    }
+
+
+def test_dry_run_and_faults_write_nothing(
+    tracking: MlflowClient, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_import(file, "--dry-run")
+    assert command.main(["import", str(file), "--experiment", "other", "--dry-run"]) == 0
+    assert "experiment 'other' (to be made): 2 new" in capsys.readouterr().out
+    assert tracking.get_experiment_by_name("other") is None
+    file.write_text(SHEET.replace("0.3", "x").replace("2026-01-02", "2025-01-02"))
+    run_import(file, code=2)
+    told = capsys.readouterr().err
+    assert "row 3, column C (loss)" in told
+    assert "its end time is before its start time" in told
+    assert runs(tracking) == {}
+    file.write_text(SHEET)
+    run_import(file)
+    file.write_text(SHEET.replace("0.3", "0.4"))
+    capsys.readouterr()
+    run_import(file, "--dry-run")
+    assert "row 3, 'first': run" in (told := capsys.readouterr().out)
+    assert "metric loss" in told
+    assert runs(tracking)["first"].data.metrics == {"loss": 0.3}
+
+
+def test_experiment_is_made(tracking: MlflowClient, file: Path) -> None:
+    assert command.main(["import", str(file), "--experiment", "new"]) == 0
+    assert set(runs(tracking, "new")) == {"first", "second"}
+
+
+class AwayError(RuntimeError):
+    """The machine is switched off."""
+
+
+@pytest.mark.parametrize("place", ["create_run", "log_batch", "log_artifact", "set_terminated"])
+def test_interrupted_import_goes_on_from_there(
+    tracking: MlflowClient, file: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise AwayError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, place, fails)
+        with pytest.raises(AwayError):
+            run_import(file)
+    run_import(file)
+    found = runs(tracking)
+    assert set(found) == {"first", "second"}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert found["first"].data.metrics == {"loss": 0.3}
+    assert [each.path for each in tracking.list_artifacts(found["first"].info.run_id)] == ["plot.png"]
+
+
+def test_server_that_fails_is_told_with_how_far_it_came(
+    tracking: MlflowClient, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = MlflowClient.set_terminated
+
+    def once(self: MlflowClient, *arguments: object) -> None:
+        monkeypatch.setattr(MlflowClient, "log_batch", fails)
+        before(self, *arguments)
+
+    def fails(*_: object, **__: object) -> None:
+        raise MlflowException("away")
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", once)
+    run_import(file, code=1)
+    told = capsys.readouterr().err
+    assert "1 runs were written, then: away" in told
+    assert "run it again" in told
+
+
+def test_two_runs_of_one_key_are_a_fault(
+    tracking: MlflowClient, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = experiments.find(tracking, "tests").experiment_id
+    for _ in range(2):
+        tracking.create_run(experiment, tags={tags.IMPORT_KEY: "first"})
+    run_import(file, code=2)
+    assert "each is 'first'; delete all but one" in capsys.readouterr().err
+
+
+def test_imported_runs_are_told_nowhere_and_marked_by_no_contract(tracking: MlflowClient, file: Path) -> None:
+    """A sheet may bring the tags of runs that a script made: these are none."""
+    file.write_text("run,mlflow_team.command\nrun name,tag\nfirst,[]\n")
+    experiment = experiments.find(tracking, "tests").experiment_id
+    tracking.set_experiment_tag(experiment, tags.CONTRACT, '{"metrics": ["loss"]}')
+    run_import(file)
+    run = runs(tracking)["first"]
+    assert run.data.tags[tags.COMMAND] == "[]"
+    assert tags.CONTRACT_MISSING not in run.data.tags
+
+
+def test_batches_are_what_mlflow_takes() -> None:
+    entities = [
+        *(Metric(f"m{number}", 1.0, 0, 0) for number in range(2500)),
+        *(Param(f"p{number}", "実" * 6000) for number in range(250)),
+        *(RunTag(f"t{number}", "x") for number in range(250)),
+    ]
+    parts = list(importing.batches(entities))
+    assert [each for part in parts for kind in part for each in kind].__len__() == len(entities)
+    for metrics, params, run_tags in parts:
+        assert len(metrics) <= 1000
+        assert len(params) <= 100
+        assert len(run_tags) <= 100
+        assert len(metrics) + len(params) + len(run_tags) <= 1000
+        assert sum(len(str(dict(each)).encode("unicode_escape")) for each in params) < 1_000_000
+
+
+@pytest.fixture
+def strange(tracking: MlflowClient) -> MlflowClient:
+    """Runs with all that is hard to write into a cell."""
+    with mlflow.start_run(run_name="=cmd()|' /C calc'!A0"):
+        mlflow.log_params(
+            {"path": "'=x", "zip": "00501", "long": "実" * 5000, "lines": "a\r\nb\nc\ttab", "space": " x "}
+        )
+        mlflow.log_metrics({"loss": 1 / 3, "tiny": 5e-324})
+        mlflow.log_metric("nan", math.nan)
+        mlflow.log_metric("infinite", -math.inf)
+        mlflow.log_metric("loss", 0.1, step=5)
+        mlflow.set_tag("mlflow.note.content", "-1+1\n\x0b_x0041_")
+        mlflow.set_tag("sign", "-5")
+    with mlflow.start_run():
+        mlflow.log_param("empty", "")
+    return tracking
+
+
+def same_numbers(one: dict[str, float], other: dict[str, float]) -> bool:
+    return {name: repr(value) for name, value in one.items()} == {
+        name: repr(value) for name, value in other.items()
+    }
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_export_comes_back_as_it_was(
+    strange: MlflowClient, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = kept(strange)
+    file = tmp_path / f"out.{suffix}"
+    assert command.main(["export", str(file), "--experiment", "tests"]) == 0
+    capsys.readouterr()
+    run_import(file, "--dry-run")
+    assert "0 new, 0 changed, 2 as they are" in capsys.readouterr().out
+    # Into another experiment it is new, and the same.
+    assert command.main(["import", str(file), "--experiment", "copy"]) == 0
+    copies, originals = runs(strange, "copy"), runs(strange)
+    for name, run in originals.items():
+        copy = copies[name]
+        assert copy.data.params == {key: value for key, value in run.data.params.items() if value}
+        assert same_numbers(copy.data.metrics, run.data.metrics)
+        assert (copy.info.start_time, copy.info.end_time) == (run.info.start_time, run.info.end_time)
+        assert copy.data.tags.get("mlflow.note.content") == run.data.tags.get("mlflow.note.content")
+        assert copy.data.tags[tags.COMMAND] == run.data.tags[tags.COMMAND]
+    assert kept(strange) == before
+
+
+def test_exported_workbook_runs_nothing_and_opens_in_csv_with_its_signs(
+    strange: MlflowClient, tmp_path: Path
+) -> None:
+    for suffix in ("csv", "xlsx"):
+        assert command.main(["export", str(tmp_path / f"out.{suffix}"), "--experiment", "tests"]) == 0
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    cells = [cell for row in book.active for cell in row]
+    assert not [cell for cell in cells if cell.data_type == "f"]
+    assert [cell for cell in cells if str(cell.value).startswith("=cmd")]
+    text = (tmp_path / "out.csv").read_bytes()
+    assert text.startswith(b"\xef\xbb\xbf")
+    assert b"'=cmd" in text
+
+
+def test_edited_export_changes_the_runs(tracking: MlflowClient, tmp_path: Path) -> None:
+    with mlflow.start_run(run_name="first") as run:
+        mlflow.log_metric("loss", 0.5)
+    file = tmp_path / "out.xlsx"
+    assert command.main(["export", str(file), "--experiment", "tests"]) == 0
+    book = openpyxl.load_workbook(file)
+    (metric,) = [cell for cell in book.active[3] if cell.value == 0.5]
+    metric.value = 0.25
+    book.save(file)
+    run_import(file)
+    assert tracking.get_run(run.info.run_id).data.metrics == {"loss": 0.25}
+
+
+def test_export_writes_over_no_file_and_of_no_experiment(
+    tracking: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    assert command.main(["export", str(mine), "--experiment", "tests"]) == 2
+    assert mine.read_text() == "mine"
+    assert command.main(["export", str(tmp_path / "out.ods"), "--experiment", "tests"]) == 2
+    assert command.main(["export", str(tmp_path / "none" / "out.csv"), "--experiment", "tests"]) == 2
+    assert command.main(["export", str(tmp_path / "out.csv"), "--experiment", "none"]) == 2
+    told = capsys.readouterr().err
+    assert "is there already: name another one" in told
+    assert "allowed: .csv, .xlsx" in told
+    assert "No such file" in told
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == []
