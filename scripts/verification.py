@@ -30,7 +30,8 @@ LOGIN_REFUSED = re.compile(
     r"(?:(?:UNAUTHENTICATED|PERMISSION_DENIED|TEMPORARILY_UNAVAILABLE):"
     r"|API request to \S+ failed with exception) (?P<reason>.*)"
 )
-PATIENCE = {
+QUIETLY = {
+    "MLFLOW_TEAM_NOTIFY": "off",  # a hello is no news for the team's chat
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the usual 7 are four silent minutes
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -109,7 +110,7 @@ def verify(client: Client, tell: Callable[[str], None]) -> None:
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Be in a shell that has loaded the environment file and exports no keys."""
     saved = dict(os.environ)
-    os.environ.update({**PATIENCE, **variables})
+    os.environ.update({**QUIETLY, **variables})
     for name in EXPORTED_KEYS:
         os.environ.pop(name, None)
     try:

@@ -39,6 +39,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except (SettingsError, IdentityError) as error:
         pytest.exit(str(error), returncode=BAD_INPUT)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = RETRIES
+    os.environ["MLFLOW_TEAM_NOTIFY"] = "off"  # these runs are no news for the team's chat
     try:
         wait_for_server(stack.tracking_uri, ca_bundle=stack.ca_bundle, seconds=SERVER_SECONDS, tell=tell)
     except UnreachableError as error:

@@ -30,12 +30,15 @@ class Person:
         self._folder = folder
         self._environment = {**stack.laptop.environment, "MLFLOW_EXPERIMENT_NAME": "tumours"}
 
-    def run(self, *command: str) -> str:
+    def team(self, *words: str, code: int = 0) -> str:
+        return self.run(sys.executable, "-m", "mlflow_team", *words, code=code)
+
+    def run(self, *command: str, code: int = 0) -> str:
         done = subprocess.run(
             command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SCRIPT_SECONDS, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == code, done.stdout
         return done.stdout
 
 
@@ -122,6 +125,33 @@ def test_lineage_leads_from_the_source_to_the_report(person: Person, runs: dict[
     )
     places = [shown.index(name) for name in wanted]
     assert places == sorted(places), shown
+
+
+def test_contract_and_baseline_judge_the_next_trial(person: Person, runs: dict[str, Any], api: Api) -> None:
+    rules = ("--higher", "train_accuracy=0.01", "--parameter", "strength", "--report", "report.html")
+    person.team("contract", "set", "--experiment", "tumours", *rules, "--baseline", "best=yes")
+    api.post("2.0/mlflow/runs/set-tag", run_id=runs["train"]["info"]["run_id"], key="best", value="yes")
+    trial = ("--data", DATA, "--strength", "1e-9", "--trial", "2")
+    assert "report.html" in person.run(sys.executable, "train.py", *trial)
+    experiment = runs["train"]["info"]["experiment_id"]
+    found = api.post(
+        "2.0/mlflow/runs/search", experiment_ids=[experiment], filter="tags.num_trial = '2'"
+    ).json()["runs"]
+    second = next(run for run in found if run["info"]["run_name"] == "train")
+    assert json.loads(told(second, "tags")[tags.CONTRACT_MISSING]) == ["report report.html"]
+    assert second["info"]["run_id"] in person.team("check", "--experiment", "tumours", code=1)
+    compared = person.team("compare", second["info"]["run_id"], "--format", "json", code=1)
+    (metric,) = json.loads(compared)["rows"]
+    assert (metric["name"], metric["verdict"]) == ("train_accuracy", "worse")
+
+
+def test_runs_go_into_a_spreadsheet_and_back(person: Person, runs: dict[str, Any]) -> None:
+    person.team("export", "tumours.xlsx", "--experiment", "tumours")
+    shown = person.team("import", "tumours.xlsx", "--experiment", "tumours")
+    assert "0 new, 0 changed" in shown
+    copied = person.team("import", "tumours.xlsx", "--experiment", "copied from a sheet")
+    assert " new, 0 changed, 0 as they are" in copied
+    assert "0 new, 0 changed" in person.team("import", "tumours.xlsx", "--experiment", "copied from a sheet")
 
 
 def test_training_is_reproduced_from_its_commit_its_diff_and_the_data_in_s3(

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,8 @@ from mlflow_team.token import REGION_VARIABLE
 from mlflow_team.tracking_server import is_loopback
 
 PARAMETER, FILE = "MLFLOW_TEAM_CHAT_PARAMETER", "MLFLOW_TEAM_CHAT_FILE"
+# SSM answers 40 times a second for a whole account, and a sweep's runs end by the hundred.
+KEPT_SECONDS = 60.0
 UNSET = "unset"  # the stack's placeholder, until somebody puts an address there
 HOSTS = {"hooks.slack.com": "slack", "hooks.slack-gov.com": "slack"}
 # Workflows answer below one of these.
@@ -32,6 +35,10 @@ class Service(StrEnum):
     TEAMS = "teams"
     JSON = "json"
     APPRISE = "apprise"
+
+
+# Parameter and region: until when its value counts, and the value.
+_read: dict[tuple[str, str | None], tuple[float, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,15 @@ def _json(text: str) -> tuple[str, str]:
 
 
 def _parameter(name: str, region: str | None) -> str:
+    until, value = _read.get((name, region), (0.0, ""))
+    if time.monotonic() < until:
+        return value
     import boto3  # noqa: PLC0415 - only where it is asked for
 
     ssm = boto3.client("ssm", region_name=region)
-    return ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    _read[name, region] = time.monotonic() + KEPT_SECONDS, value
+    return value
 
 
 def _file(path: Path) -> str:

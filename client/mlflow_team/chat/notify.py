@@ -111,11 +111,11 @@ def _submit(run_id: str, *, by_itself: bool = False) -> None:
 
 
 def _tell(told: _Told) -> None:
-    run = told.client.get_run(told.run_id)
-    if (told.by_itself and PARENT in run.data.tags) or run.data.tags.get(tags.NOTIFIED) == run.info.status:
-        return
     chat = address.of()
     if chat is None:
+        return
+    run = told.client.get_run(told.run_id)
+    if (told.by_itself and PARENT in run.data.tags) or run.data.tags.get(tags.NOTIFIED) == run.info.status:
         return
     webhook.send(chat, message.of(told.client, run))
     told.client.set_tag(told.run_id, tags.NOTIFIED, run.info.status)
