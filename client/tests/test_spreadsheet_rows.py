@@ -167,6 +167,17 @@ def with_values(path: Path, values: dict[str, str]) -> Path:
     return changed
 
 
+@pytest.mark.parametrize("path", ["/etc/hostname", "../secret", "link", "~/.aws/config", "."])
+def test_no_artifact_is_taken_from_outside_the_sheets_folder(tmp_path: Path, path: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (row,), faults = read(csv(folder, f"run,plot\nrun name,artifact\nfirst,{path}\n"))
+    assert row.artifacts == []
+    assert faults
+
+
 def test_formula_counts_with_its_value_and_without_one_is_a_fault(tmp_path: Path) -> None:
     path = xlsx(tmp_path, ["run", "loss"], ["run name", "metric"], ["first", "=1/4"])
     assert read(path)[1] == [

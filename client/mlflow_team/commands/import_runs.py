@@ -55,17 +55,18 @@ def run(options: argparse.Namespace) -> int:
 
     from mlflow_team.spreadsheet import importing, rows, sheet  # noqa: PLC0415 - same
 
+    print(f"reading {options.file}", flush=True)
     read = sheet.read(options.file, encoding=options.encoding, sheet=options.sheet)
-    print(f"{options.file}: {read.taken}", flush=True)
     reading = rows.Reading(
         decimal=options.decimal or "",
         zone=_zone(options.timezone),
         folder=options.file.absolute().parent,
-        source=read.name or options.file.name,
+        source="!".join([options.file.name, *([read.name] if read.name else [])]),
     )
     found, faults = rows.read(read, reading)
     if faults:
         raise BadInputError(faults)
+    print(f"{len(found):,} rows, {read.taken}; reading the runs of {options.experiment!r}", flush=True)
     client = mlflow.MlflowClient()
     todo = importing.plan(client, options.experiment, found, replace=options.replace)
     print(todo.text(), flush=True)

@@ -48,7 +48,7 @@ class Reading:
     Attributes:
         decimal: "," or "." where a person has said so, else "".
         zone: of times without one; None is this machine's.
-        folder: where relative artifact paths begin.
+        folder: where artifact paths begin, and below which they stay.
         source: what a row without key and run name is called after.
     """
 
@@ -211,7 +211,11 @@ class _Reader:
     def _artifact(self, told: str) -> Path:
         if "://" in told:
             raise ValueError(f"{told!r} is not on this machine; fetch it first, or make the column a tag")
-        path = (self._reading.folder / Path(told).expanduser()).resolve()
+        folder = self._reading.folder.resolve()
+        path = (folder / told).resolve()
+        # Somebody else's sheet must not upload this person's keys.
+        if not path.is_relative_to(folder) or path == folder:
+            raise ValueError(f"{told!r} is not below the sheet's folder, {folder}; copy it there")
         if not path.exists():
             raise ValueError(f"there is no {path}")
         return path
