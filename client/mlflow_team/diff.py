@@ -1,7 +1,10 @@
 """What was not committed, kept with the run if it is small and holds no secret."""
 
+import base64
 import os
+import string
 import tempfile
+import zlib
 from pathlib import Path
 
 from . import source_code
@@ -14,6 +17,7 @@ MOST_NEW_FILES = 200
 # A line of a large file makes a small diff, yet git reads the whole file while the script waits.
 LARGEST_CHANGED_BYTES = 64 * 1024 * 1024
 
+LENGTHS = string.ascii_uppercase + string.ascii_lowercase
 STORED, NONE = "stored", "none"
 
 
@@ -97,12 +101,35 @@ def _by_file(diff: bytes) -> list[tuple[str, list[str]]]:
     """Return for each file of a diff the lines that the diff shows of it: old ones leave with it too."""
     files: list[tuple[str, list[str]]] = []
     inside = False  # of a hunk: only there is a line that begins with --- a removed one
+    packed: list[str] | None = None  # the lines of a binary part
     for line in diff.decode(errors="replace").split("\n"):
         if line.startswith("diff --git "):
             files.append((line.rpartition(" b/")[2].strip('"'), []))
             inside = False
+        elif not inside and line.startswith(("literal ", "delta ")):
+            packed = []
+        elif packed is not None and line:
+            packed.append(line)
+        elif packed is not None:
+            files[-1][1].extend(_unpacked(packed))
+            packed = None
         elif line.startswith("@@ "):
             inside = True
         elif inside and line[:1] in ("+", "-", " "):
-            files[-1][1].append(line[1:])
+            files[-1][1].extend(_as_written(line[1:]))
     return files
+
+
+def _as_written(line: str) -> list[str]:
+    """Return a line, and what a person typed where it lies in JSON, as in a notebook's cell."""
+    return [line, line.replace('\\"', '"').replace("\\n", "")] if '\\"' in line else [line]
+
+
+def _unpacked(lines: list[str]) -> list[str]:
+    """Return the text in a binary part: git takes UTF-16 for binary, too.
+
+    A line is its length as a letter, then base 85: https://git-scm.com/docs/diff-format and git's base85.c.
+    """
+    parts = [base64.b85decode(line[1:])[: LENGTHS.index(line[0]) + 1] for line in lines]
+    content = zlib.decompressobj().decompress(b"".join(parts), LARGEST_CHANGED_BYTES)
+    return content.replace(b"\0", b"").decode("latin-1").split("\n")

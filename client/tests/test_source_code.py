@@ -1,5 +1,6 @@
 """A commit and the diff give the working tree back; git's own settings and a person's do not matter."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -98,7 +99,11 @@ def test_commit_and_diff_give_the_working_tree_back(checkout: Path, tmp_path: Pa
         ("diff.submodule", "log"),
     ):
         git(checkout, "config", name, value)
+    (checkout / "long.txt").write_text("line\n" * 9)
+    git(checkout, "add", "long.txt")
+    git(checkout, "commit", "-qm", "a place that its surroundings alone tell")
     change(checkout)
+    (checkout / "long.txt").write_text("line\n" * 4 + "changed\n" + "line\n" * 4)
     patch = tmp_path / "diff.patch"
     patch.write_bytes(diff.read(checkout))
     again = tmp_path / "again"
@@ -210,3 +215,26 @@ def test_new_files_are_told_relative_to_the_root(checkout: Path) -> None:
         "link",
         ".gitignore",
     }
+
+
+@pytest.mark.parametrize("how", ["new", "changed"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8"])
+def test_key_in_a_binary_file_is_found(checkout: Path, encoding: str, how: str) -> None:
+    file = checkout / "settings.bin"
+    plain = ("zeros: \0" + "0" * 300).encode(encoding)
+    if how == "changed":
+        file.write_bytes(plain)
+        for words in (["add", "."], ["commit", "-q", "-m", "second"]):
+            source_code.git(checkout, "-c", "user.name=n", "-c", "user.email=e@example.com", *words)
+    file.write_bytes(plain)
+    diff.check(diff.read(checkout))
+    file.write_bytes(plain + "\nkey = AKIAIOSFODNN7EXAMPLE\n".encode(encoding.removesuffix("-le")))
+    with pytest.raises(diff.WithheldError, match=r"settings\.bin"):
+        diff.check(diff.read(checkout))
+
+
+def test_secret_in_a_cell_of_a_notebook_is_found(checkout: Path) -> None:
+    cell = {"cells": [{"cell_type": "code", "source": ['password = "hunter2hunter2"\n', "print(1)"]}]}
+    (checkout / "work.ipynb").write_text(json.dumps(cell, indent=1))
+    with pytest.raises(diff.WithheldError, match=r"work\.ipynb"):
+        diff.check(diff.read(checkout))
