@@ -1,6 +1,8 @@
 """Sheets go into a real MLflow store and come back, by the commands that people type."""
 
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -42,8 +44,23 @@ def kept(client: MlflowClient) -> list[str]:
     return sorted(str(run.to_dictionary()) for run in runs(client).values())
 
 
-def test_rows_become_runs_with_all_that_they_tell(tracking: MlflowClient, file: Path) -> None:
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_rows_become_runs_with_all_that_they_tell(
+    tracking: MlflowClient, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_import(file)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "2 rows, utf-8, separated by comma; reading the runs of 'tests'",
+        "experiment 'tests': 2 new, 0 changed, 0 as they are",
+        "2 runs written",
+    ]
     found = runs(tracking)
     assert set(found) == {"first", "second"}
     first, second = found["first"], found["second"]

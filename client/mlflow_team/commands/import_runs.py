@@ -1,6 +1,7 @@
 """`mlflow-team import`: runs from a spreadsheet."""
 
 import argparse
+import os
 import sys
 import zoneinfo
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from mlflow_team.bad_input import BadInputError
 
 WROTE, FAILED = 0, 1
+# Else MLflow asks the server twice for each run that ends, to print two lines.
+NO_LINKS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 NO_EXTRA = (
     "spreadsheets need an extra that is not installed: pip install 'mlflow-team[sheets]', from ./client"
 )
@@ -76,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
     remote = mlflow.get_tracking_uri().startswith("http")
     every = 0.5 if sys.stderr.isatty() else 10.0
     count = len(todo.new) + len(todo.changes)
+    os.environ[NO_LINKS] = "true"
     with tqdm(total=count, unit="run", delay=2, mininterval=every) as bar:
         try:
             importing.write(client, todo, bar.update, threads=importing.THREADS if remote else 1)
