@@ -69,12 +69,13 @@ def masked(words: Sequence[str]) -> list[str]:
         elif equals and SECRET_NAME.search(name):
             found.append(f"{name}={MASK if value else ''}")
         else:
-            found.append(_without_values(word))
+            found.append(without_secrets(word))
         hide_next = word.startswith("-") and not equals and bool(SECRET_NAME.search(word))
     return found
 
 
-def _without_values(word: str) -> str:
+def without_secrets(word: str) -> str:
+    """Return a text with the value of each secret in it replaced."""
     for pattern, instead in PATTERNS:
         word = pattern.sub(instead, word)
     return word

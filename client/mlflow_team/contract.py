@@ -89,7 +89,7 @@ def of(experiment: "Experiment") -> Contract | None:
         raise BadInputError([f"{where}: {fault}" for fault in error.faults]) from None
 
 
-def mark(run_id: str) -> None:
+def mark(run_id: str, _status: str = "") -> None:
     """Write on a run what its experiment's contract misses there; called when the run ends."""
     if not on(Piece.CONTRACT):
         return

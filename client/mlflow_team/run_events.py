@@ -11,8 +11,13 @@ from .switches import Piece
 LOG = logging.getLogger("mlflow_team")
 
 # Piece that can be switched off, module, function; in this order.
+WATCHED = ((Piece.ENDS, ".ends", "watch"),)
 STARTED = ((Piece.PROVENANCE, ".provenance", "store"),)
-ENDING = ((None, ".uploads", "wait"), (Piece.CONTRACT, ".contract", "mark"))
+ENDING = (
+    (Piece.ENDS, ".ends", "tell"),
+    (None, ".uploads", "wait"),
+    (Piece.CONTRACT, ".contract", "mark"),
+)
 ENDED = ((Piece.NOTIFY, ".chat.notify", "run_ended"),)
 
 _lock = threading.Lock()
@@ -31,12 +36,22 @@ def resumed(run_id: str) -> None:
     """Care for the run's end: this process works on it."""
     with _lock:
         _watched.add(run_id)
+    _each(WATCHED, run_id)
 
 
-def ending(run_id: str, status: str) -> None:  # noqa: ARG001 - whoever listens may ask
+def truly(run_id: str, status: str) -> str:
+    """Return how a run ends, where MLflow cannot know it."""
+    if run_id not in _watched or not switches.on(Piece.ENDS):
+        return status
+    from . import ends  # noqa: PLC0415 - only where a run ends
+
+    return ends.status(status)
+
+
+def ending(run_id: str, status: str) -> None:
     """Do what must be on the run before its end is told."""
     if run_id in _watched:
-        _each(ENDING, run_id)
+        _each(ENDING, run_id, status)
 
 
 def ended(run_id: str, status: str) -> None:

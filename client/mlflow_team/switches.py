@@ -15,6 +15,7 @@ class Piece(StrEnum):
     PACKAGES = "PACKAGES"
     CONTRACT = "CONTRACT"
     NOTIFY = "NOTIFY"
+    ENDS = "ENDS"
 
     @property
     def variable(self) -> str:

@@ -15,6 +15,7 @@ ACCELERATOR = "mlflow_team.accelerator"
 NOTEBOOK = "mlflow_team.notebook"
 # On a run, made when it ends or later.
 CONTRACT_MISSING = "mlflow_team.contract.missing"  # JSON list of what the contract asks for
+ERROR = "mlflow_team.error"  # the last line of the traceback, secrets masked
 UPLOADS_FAILED = "mlflow_team.uploads.failed"  # JSON list of paths with reasons
 NOTIFIED = "mlflow_team.notified"  # the state that the chat was last told of
 REPRODUCES = "mlflow_team.reproduces"  # id of the run that this one repeats

@@ -31,6 +31,8 @@ class Recorded:
         status = RunStatus.to_string(run_status) if run_status is not None else ""
         ends = run_status is not None and RunStatus.is_terminated(run_status)
         if ends:
+            status = run_events.truly(run_id, status)
+            run_status = RunStatus.from_string(status)
             run_events.ending(run_id, status)
         elif status:
             run_events.resumed(run_id)

@@ -89,7 +89,7 @@ def test_end_is_told_once_before_and_after(tracking: MlflowClient, monkeypatch: 
     monkeypatch.setattr(run_events, "ENDING", ((None, ".uploads", "wait"),))
     monkeypatch.setattr(run_events, "ENDED", ((None, ".uploads", "after"),))
     monkeypatch.setattr(
-        uploads, "wait", lambda run_id: told.append(("ending", tracking.get_run(run_id).info.status))
+        uploads, "wait", lambda run_id, _: told.append(("ending", tracking.get_run(run_id).info.status))
     )
     monkeypatch.setattr(
         uploads,

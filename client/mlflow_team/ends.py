@@ -1,0 +1,100 @@
+"""How a script's runs really ended.
+
+MLflow calls a run finished when its script died of an error outside a `with`, failed when a person pressed
+Ctrl-C, and running for ever after a SIGTERM.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType, TracebackType
+from typing import NoReturn
+
+from . import arguments, tags
+
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
+# What of the last line is kept: MLflow's list shows a tag whole.
+LONGEST = 500
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM, where it would have ended the process at once: `with` blocks and exit handlers still run."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)  # as a shell tells such an end
+
+    def __str__(self) -> str:
+        return "SIGTERM"
+
+
+class _Death:
+    """Of what this process dies, once it does."""
+
+    def __init__(self) -> None:
+        self.cause: BaseException | None = None
+        self.watched = False
+
+
+_death = _Death()
+
+
+def watch(_run_id: str) -> None:
+    """Notice from now on of what the process dies; other hooks and handlers stay as they are."""
+    if _death.watched:
+        return
+    _death.watched = True
+    before = sys.excepthook
+
+    def uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        _death.cause = error
+        before(kind, error, where)
+
+    sys.excepthook = uncaught
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated)
+        if hasattr(os, "register_at_fork"):
+            # A worker of a data loader dies at once, as its parent expects.
+            os.register_at_fork(after_in_child=_forget)
+
+
+def status(told: str) -> str:
+    """Return how a run ends that MLflow says ended so."""
+    dying = _death.cause
+    error = dying or sys.exc_info()[1]
+    if told == FINISHED and dying is None:
+        return told
+    if told in (FINISHED, FAILED):
+        return KILLED if isinstance(error, KeyboardInterrupt | TerminatedError) else FAILED
+    return told
+
+
+def tell(run_id: str, ended: str) -> None:
+    """Put the error's last line on a run that has failed or was killed."""
+    error = _death.cause or sys.exc_info()[1]
+    if error is None or ended == FINISHED:
+        return
+    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
+
+    MlflowClient().set_tag(run_id, tags.ERROR, last_line(error))
+
+
+def last_line(error: BaseException) -> str:
+    """Return what a traceback ends in, without secrets."""
+    name, *rest = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    line = " ".join([name, *rest]) if not isinstance(error, TerminatedError) else str(error)
+    return arguments.without_secrets(line)[:LONGEST]
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Once: whoever sends it again means it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _death.cause = TerminatedError()
+    raise _death.cause
+
+
+def _forget() -> None:
+    if signal.getsignal(signal.SIGTERM) is _terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
