@@ -60,6 +60,11 @@ def watch(_run_id: str) -> None:
             os.register_at_fork(after_in_child=_forget)
 
 
+def terminated() -> bool:
+    """Tell whether a SIGTERM is ending this process."""
+    return isinstance(_death.cause, TerminatedError)
+
+
 def status(told: str) -> str:
     """Return how a run ends that MLflow says ended so."""
     dying = _death.cause

@@ -15,7 +15,7 @@ WATCHED = ((Piece.ENDS, ".ends", "watch"),)
 STARTED = ((Piece.PROVENANCE, ".provenance", "store"),)
 ENDING = (
     (Piece.ENDS, ".ends", "tell"),
-    (None, ".uploads", "wait"),
+    (None, ".uploads", "before_end"),
     (Piece.CONTRACT, ".contract", "mark"),
 )
 ENDED = ((Piece.NOTIFY, ".chat.notify", "run_ended"),)

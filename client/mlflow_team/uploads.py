@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import tags
+from . import ends, tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,6 +25,8 @@ LOG = logging.getLogger("mlflow_team")
 LONGEST_LINE = 1000
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
+# After SIGTERM: ECS and Kubernetes kill after 30, and the run's end must be told before.
+TERMINATED_SECONDS = 10.0
 PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 10.0
 # What a tag can hold is bounded by the server at 8,000 characters.
 REASON_CHARACTERS, FAILURES_IN_TAG = 200, 20
@@ -89,7 +91,24 @@ def submit(run_id: str, job: Callable[[], object], name: str) -> None:
     line.jobs.put(_Job(name=name, call=job, context=contextvars.copy_context()))
 
 
-def wait(run_id: str, _status: str = "", seconds: float | None = None) -> bool:
+def before_end(run_id: str, _status: str) -> None:
+    """Wait for a run's uploads; those of a process that is being terminated are given up after a while."""
+    wait(run_id, seconds=_patience())
+    with _lock:
+        line = _lines.get(run_id)
+    if line is not None and line.pending:
+        LOG.error("run %s: terminated with %d uploads left, now %s", run_id, line.pending, line.current)
+        failure = {"path": f"{line.current} and {line.pending - 1} more", "reason": "terminated before"}
+        with _lock:
+            _failures.setdefault(run_id, []).append(failure)
+        _tell_failures(line)
+
+
+def _patience() -> float | None:
+    return TERMINATED_SECONDS if ends.terminated() else None
+
+
+def wait(run_id: str, seconds: float | None = None) -> bool:
     """Wait until a run's jobs are done, saying how many are left; False when the time is over before."""
     with _lock:
         line = _lines.get(run_id)
@@ -192,7 +211,7 @@ def _tried(job: _Job) -> str:
 def _drain() -> None:
     for run_id in list(_lines):
         try:
-            wait(run_id)
+            wait(run_id, seconds=_patience())
         except Exception as error:  # noqa: BLE001 - the others' turn comes all the same
             LOG.error("run %s: %s", run_id, error)  # noqa: TRY400
 

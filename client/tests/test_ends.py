@@ -86,6 +86,21 @@ def test_ends_can_be_switched_off(tracking: MlflowClient, tmp_path: Path) -> Non
     assert (run.info.status, tags.ERROR in run.data.tags) == ("RUNNING", False)
 
 
+@pytest.mark.parametrize("start", [INSIDE, OUTSIDE])
+def test_upload_that_hangs_holds_up_no_killed_run(tracking: MlflowClient, tmp_path: Path, start: str) -> None:
+    (tmp_path / "model.pt").write_text("weights")
+    hangs = (
+        "import mlflow_team.uploads as u; from mlflow import MlflowClient; u.TERMINATED_SECONDS = 0.2; "
+        "MlflowClient.log_artifact = lambda *_, **__: time.sleep(60); u.log_artifact_async('model.pt'); "
+    )
+    begun = time.monotonic()
+    assert end(tmp_path, f"{start}{hangs}{WAITS}", signal.SIGTERM, MLFLOW_TEAM_PACKAGES="off") == 143
+    assert time.monotonic() - begun < SECONDS / 2
+    (run,) = tracking.search_runs([tracking.get_experiment_by_name("tests").experiment_id])
+    assert run.info.status == "KILLED"
+    assert "model.pt" in run.data.tags[tags.UPLOADS_FAILED]
+
+
 def test_scripts_own_handler_and_hook_stay(tracking: MlflowClient, tmp_path: Path) -> None:
     script = (
         f"{PLAIN}import signal\n"

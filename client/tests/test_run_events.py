@@ -67,7 +67,7 @@ def test_failure_of_ours_is_one_warning_and_the_run_goes_on(
 
     monkeypatch.setattr(run_events, "_warned", set())
     monkeypatch.setattr(provenance, "store", fail)
-    monkeypatch.setattr(uploads, "wait", fail)  # nothing of the run waits: provenance failed before
+    monkeypatch.setattr(uploads, "before_end", fail)  # nothing of the run waits: provenance failed before
     with caplog.at_level(logging.WARNING, "mlflow_team"):
         for _ in range(2):
             with mlflow.start_run() as run:
@@ -86,10 +86,10 @@ def test_ctrl_c_is_not_swallowed() -> None:
 
 def test_end_is_told_once_before_and_after(tracking: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
-    monkeypatch.setattr(run_events, "ENDING", ((None, ".uploads", "wait"),))
+    monkeypatch.setattr(run_events, "ENDING", ((None, ".uploads", "before_end"),))
     monkeypatch.setattr(run_events, "ENDED", ((None, ".uploads", "after"),))
     monkeypatch.setattr(
-        uploads, "wait", lambda run_id, _: told.append(("ending", tracking.get_run(run_id).info.status))
+        uploads, "before_end", lambda run_id, _: told.append(("ending", tracking.get_run(run_id).info.status))
     )
     monkeypatch.setattr(
         uploads,
