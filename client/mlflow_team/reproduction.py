@@ -126,9 +126,21 @@ def _diff(client: "MlflowClient", run_id: str, folder: Path) -> Path:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - seconds, which --help does not need
 
     try:
-        return Path(client.download_artifacts(run_id, tags.DIFF, str(folder)))
+        return _fetched(client, run_id, tags.DIFF, folder)
     except (MlflowException, OSError) as error:
         raise ReproductionError(f"{tags.DIFF} cannot be read, nothing was run: {error}") from None
+
+
+def _fetched(client: "MlflowClient", run_id: str, artifact: str, folder: Path) -> Path:
+    """Fetch one small file, without the bar that MLflow draws where tqdm is installed."""
+    bar = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+    before = os.environ.get(bar)
+    os.environ[bar] = "false"
+    try:
+        return Path(client.download_artifacts(run_id, artifact, str(folder)))
+    finally:
+        os.environ.pop(bar)
+        os.environ.update({bar: before} if before is not None else {})
 
 
 def packages(client: "MlflowClient", run_id: str) -> str | None:
@@ -137,7 +149,7 @@ def packages(client: "MlflowClient", run_id: str) -> str | None:
 
     with tempfile.TemporaryDirectory(prefix="reproduce-") as folder:
         try:
-            return Path(client.download_artifacts(run_id, tags.REQUIREMENTS, folder)).read_text()
+            return _fetched(client, run_id, tags.REQUIREMENTS, Path(folder)).read_text()
         except (MlflowException, OSError):
             return None
 
