@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class RecordedRestStore(Recorded, RestStore):
     ) -> Any:
         """Let the spool answer, which asks the server or keeps what it does not take."""
         mlflows = super()._call_endpoint
-        if response_proto is not None or not switches.on(Piece.SPOOL):
+        if response_proto is not None or not switches.on(Piece.SPOOL) or sys.platform == "win32":
             return mlflows(api, json_body, endpoint, retry_timeout_seconds, response_proto)
         if self._spool is None:
             from .spool import artifacts, spool  # noqa: PLC0415 - only for a server's clients

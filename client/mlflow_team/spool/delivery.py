@@ -41,9 +41,9 @@ class BlockedError(AwayError):
 class Delivery:
     """A journal on its way."""
 
-    def __init__(
+    def __init__(  # noqa: D417
         self, journal: Journal, server: Server, identities: Identities, *, again: bool = False
-    ) -> None:  # noqa: D417
+    ) -> None:
         """Nothing is sent yet.
 
         Args:
@@ -53,6 +53,7 @@ class Delivery:
         self.not_before = 0.0
         self.reason = ""
         self.warned = False
+        self.users = 0
         self._server = server
         self._identities = identities
         self._context = contextvars.copy_context()
@@ -93,9 +94,14 @@ class Delivery:
 
     def mark(self, *, spooled: int) -> None:
         """Say on the run what of it is missing."""
-        with contextlib.suppress(AwayError, RefusedError):
-            if not LOCAL.fullmatch(self.run_id):
-                self._context.run(account.mark, self._server, self.run_id, self.journal, spooled=spooled)
+        if LOCAL.fullmatch(self.run_id):
+            return
+        try:
+            self._context.run(account.mark, self._server, self.run_id, self.journal, spooled=spooled)
+        except AwayError:
+            return
+        except RefusedError:  # there is no such run any more: nobody to tell
+            self.journal.tell(self.journal.state.why, marked=False)
 
     def beat(self, seconds: float) -> None:
         """Say on the run that its process lives.

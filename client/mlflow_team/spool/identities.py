@@ -65,6 +65,7 @@ class Identities:
     def _append(self, line: dict[str, str]) -> None:
         # A full disk costs other processes the knowledge, not this one.
         with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 os.write(file, json.dumps(line).encode() + b"\n")

@@ -102,7 +102,7 @@ class Entry:
 
 
 class Journal:
-    """Appended to by the script, read and acknowledged by the sender; for threads, not for forked children."""
+    """Appended to by the script, acknowledged by the sender; for threads, not for forked children."""
 
     def __init__(self, folder: Path, header: Header, *, bound: int, lock: Lock) -> None:
         self.folder = folder

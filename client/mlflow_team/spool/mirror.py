@@ -1,6 +1,7 @@
 """The runs of this process as the server would tell them, for while it does not."""
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow.protos import service_pb2
@@ -10,26 +11,54 @@ from .record import LOG_BATCH, LOG_METRIC, LOG_PARAM, SET_TAG, UPDATE_RUN, Recor
 
 # More than a process has at work at once; the oldest goes.
 MOST = 256
+METRIC_FIELDS = ("key", "value", "timestamp", "step")
+UPDATED_FIELDS = ("status", "end_time", "run_name")
+
+
+@dataclass
+class _Run:
+    """A run as the server told it, and by key what has been written to it since."""
+
+    told: Any
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str | None] = field(default_factory=dict)
+
+    def metric(self, body: dict[str, Any]) -> None:
+        """Keep the latest by step, then time, as the server does."""
+        known = self.metrics.get(body["key"])
+        if known is None or _when(body) >= _when(known):
+            self.metrics[body["key"]] = {name: body[name] for name in METRIC_FIELDS if name in body}
 
 
 class Mirror:
     """Runs and logged models, brought up to date by what is written to them."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[str, Any] = OrderedDict()
+        self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._models: OrderedDict[str, Any] = OrderedDict()
 
-    def learn(self, run: Any, known_as: str = "") -> None:
+    def learn(self, run: Any) -> None:
         """Remember a run, as a message of MLflow's."""
-        _put(self._runs, known_as or run.info.run_id, run)
+        _put(self._runs, run.info.run_id, _Run(run))
 
-    def learn_model(self, model: Any, known_as: str = "") -> None:
+    def learn_model(self, model: Any) -> None:
         """Remember a logged model."""
-        _put(self._models, known_as or model.info.model_id, model)
+        _put(self._models, model.info.model_id, model)
 
     def run(self, run_id: str) -> Any | None:
         """Return a run, None when it is not known here."""
-        return self._runs.get(run_id)
+        known = self._runs.get(run_id)
+        if known is None:
+            return None
+        run = service_pb2.Run()
+        run.CopyFrom(known.told)
+        kept = [metric for metric in run.data.metrics if metric.key not in known.metrics]
+        del run.data.metrics[:]
+        run.data.metrics.extend([*kept, *(_message(metric) for metric in [*known.metrics.values()])])
+        _pairs(run.data.params, known.params)
+        _pairs(run.data.tags, known.tags)
+        return run
 
     def model(self, model_id: str) -> Any | None:
         """Return a logged model, None when it is not known here."""
@@ -46,53 +75,41 @@ class Mirror:
         if run is None:
             return
         if record.api == LOG_METRIC:
-            _metric(run, body)
+            run.metric(body)
         elif record.api == LOG_BATCH:
             for metric in body.get("metrics", ()):
-                _metric(run, metric)
-            for kind in ("params", "tags"):
-                for each in body.get(kind, ()):
-                    _pair(getattr(run.data, kind), each)
+                run.metric(metric)
+            run.params |= {param["key"]: param.get("value", "") for param in body.get("params", ())}
+            run.tags |= {tag["key"]: tag.get("value", "") for tag in body.get("tags", ())}
         elif record.api in (LOG_PARAM, SET_TAG):
-            _pair(run.data.params if record.api == LOG_PARAM else run.data.tags, body)
+            (run.params if record.api == LOG_PARAM else run.tags)[body["key"]] = body.get("value", "")
         elif record.api == "DeleteTag":
-            kept = [tag for tag in run.data.tags if tag.key != body["key"]]
-            del run.data.tags[:]
-            run.data.tags.extend(kept)
+            run.tags[body["key"]] = None
         elif record.api == UPDATE_RUN:
-            parse_dict(
-                {name: body[name] for name in ("status", "end_time", "run_name") if name in body}, run.info
-            )
+            parse_dict({name: body[name] for name in UPDATED_FIELDS if name in body}, run.told.info)
 
 
-def _put(held: "OrderedDict[str, Any]", key: str, message: Any) -> None:
-    held[key] = message
+def _put(held: "OrderedDict[str, Any]", key: str, value: Any) -> None:
+    held[key] = value
     held.move_to_end(key)
     if len(held) > MOST:
         held.popitem(last=False)
 
 
-def _metric(run: Any, body: dict[str, Any]) -> None:
-    """Keep the latest by step, then time, as the server does."""
-    new = parse_metric(body)
-    for known in run.data.metrics:
-        if known.key == new.key:
-            if (new.step, new.timestamp) >= (known.step, known.timestamp):
-                known.CopyFrom(new)
-            return
-    run.data.metrics.append(new)
+def _when(metric: dict[str, Any]) -> tuple[int, int]:
+    return int(metric.get("step", 0)), int(metric.get("timestamp", 0))
 
 
-def parse_metric(body: dict[str, Any]) -> Any:
-    """Return a metric as a message."""
-    metric = service_pb2.Metric()
-    parse_dict({name: body[name] for name in ("key", "value", "timestamp", "step") if name in body}, metric)
-    return metric
+def _message(metric: dict[str, Any]) -> Any:
+    message = service_pb2.Metric()
+    parse_dict(metric, message)
+    return message
 
 
-def _pair(held: Any, body: dict[str, Any]) -> None:
-    for known in held:
-        if known.key == body["key"]:
-            known.value = body.get("value", "")
-            return
-    held.add(key=body["key"], value=body.get("value", ""))
+def _pairs(held: Any, written: dict[str, Any]) -> None:
+    written = dict(written)
+    kept = [(each.key, each.value) for each in held if each.key not in written]
+    del held[:]
+    for key, value in [*kept, *written.items()]:
+        if value is not None:
+            held.add(key=key, value=value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-# A server that has not answered for this long is away: time for a slow request, too little to think a script hangs.
+# A server that has not answered for this long is away: a slow request has its time, no script seems to hang.
 AWAY_SECONDS = 10.0
 # What a script waits per call once the server is away.
 LOOP_SECONDS = 0.05

@@ -7,7 +7,8 @@ import time
 from . import heartbeat
 from .account import Account
 from .delivery import Delivery
-from .reach import AwayError, Reach
+from .reach import AwayError, RefusedError
+from .server import Server
 
 # A value waits so long for others to go with it; whoever reads or ends a run hurries it.
 LINGER_SECONDS = 0.5
@@ -21,13 +22,14 @@ class Sender:
 
     def __init__(
         self,
-        reach: Reach,
+        server: Server,
         deliveries: dict[Key, Delivery],
         lock: threading.RLock,
         active: set[str],
         account: Account,
     ) -> None:
-        self._reach = reach
+        self._server = server
+        self._reach = server.reach
         self._deliveries = deliveries
         self._lock = lock
         self._active = active
@@ -82,6 +84,9 @@ class Sender:
                 again = wait if again is None else min(again, wait)
             self._said()
             self._settle(key, delivery)
+        if again is None and self._reach.failing:
+            with contextlib.suppress(AwayError, RefusedError):
+                self._server.once("SearchExperiments", {"max_results": 1})
         self._beat()
         return again
 
@@ -107,7 +112,12 @@ class Sender:
         """Close a journal that has nothing left."""
         with self._lock:
             delivery = self._deliveries.get(key)
-            if delivery is None or delivery.journal.waiting or delivery.journal.state.untold:
+            if (
+                delivery is None
+                or delivery.users
+                or delivery.journal.waiting
+                or delivery.journal.state.untold
+            ):
                 return
             del self._deliveries[key]
             state = delivery.journal.state

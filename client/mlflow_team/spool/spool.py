@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from mlflow_team import switches
 from . import account, artifacts, folder
 from .delivery import Delivery
 from .identities import LOCAL, MODEL, Identities, new
-from .journal import FULL, Header, Journal
+from .journal import Header, Journal
 from .local_answers import LocalAnswers
 from .mirror import Mirror
 from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, Reach, RefusedError
@@ -94,7 +94,7 @@ class Spool:
         self._doubtful: dict[str, tuple[str, str]] = {}
         self._timestamps = Timestamps()
         self._account = account.Account()
-        self._sender = Sender(self.reach, self._deliveries, self._lock, self._active, self._account)
+        self._sender = Sender(self.server, self._deliveries, self._lock, self._active, self._account)
 
     def call(self, name: str, body: dict[str, Any], endpoint: str | None, plain: Plain) -> Any:
         """Answer a call of MLflow's.
@@ -136,18 +136,23 @@ class Spool:
                 self._account.add(run_id, sent=1)
                 return
         try:
-            journal = self._delivery(run_id, artifacts_too=True).journal
+            with self._using(run_id, artifacts_too=True) as delivery:
+                self._keep(delivery.journal, uri, file, path, reason)
+        except OSError as error:
+            self._without(error)
+            raise
+
+    def _keep(self, journal: Journal, uri: str, file: Path, path: str | None, reason: str) -> None:
+        try:
             kept = journal.keep(file)
         except OSError as error:
-            LOG.error("run %s: %s is lost: %s; %s", run_id, file.name, reason, error)  # noqa: TRY400 - one line
-            with contextlib.suppress(OSError):
-                self._delivery(run_id, artifacts_too=True).journal.lose(1, f"artifact: {FULL}")
+            LOG.error("%s is lost: %s; %s", file, reason, error)  # noqa: TRY400 - one line
+            journal.lose(1, f"artifact: {error}")
             return
         if not journal.waiting:  # the first tells for all
-            LOG.warning("run %s: %s and what follows wait on this machine: %s", run_id, file.name, reason)
+            LOG.warning("%s and what follows wait on this machine: %s", file.name, reason)
         body = {"uri": uri, "file": kept, **({"path": path} if path else {})}
         journal.append(Record(api=ARTIFACT, body=body))
-        self._sender.work()
 
     def flush_artifacts(self, uri: str) -> None:
         """Wait until what was kept of a run's artifacts is sent, or cannot be."""
@@ -195,20 +200,19 @@ class Spool:
         kind = getattr(service_pb2, name)
         if name == UPDATE_RUN and body.get("status") == "RUNNING":
             self._active.add(run_id)
+        ends = name == UPDATE_RUN and body.get("status") in TERMINATED
         try:
-            delivery = self._delivery(run_id)
+            with self._using(run_id) as delivery:
+                before = delivery.journal.state.lost
+                if not delivery.journal.append(record):
+                    self._warn_of_loss(run_id, delivery)
+                self.mirror.write(run_id, record)
+                if ends and run_id in self._doubtful:
+                    self._look_for_twins(delivery.journal, run_id)
+                    del self._doubtful[run_id]
         except OSError as error:
             self._without(error)
             return plain(self._resolved(body), "")
-        ends = name == UPDATE_RUN and body.get("status") in TERMINATED
-        before = delivery.journal.state.lost
-        if not delivery.journal.append(record):
-            self._warn_of_loss(run_id, delivery)
-        self.mirror.write(run_id, record)
-        if ends and run_id in self._doubtful:
-            self._look_for_twins(delivery.journal, run_id)
-            del self._doubtful[run_id]
-        self._sender.work()
         if _strict():
             self._flush(run_id)
             if delivery.journal.state.lost > before or delivery.journal.waiting:
@@ -271,14 +275,12 @@ class Spool:
         self._active.add(run_id)
         self.mirror.learn(answer.run)
         try:
-            journal = self._delivery(run_id).journal
+            with self._using(run_id) as delivery:
+                if doubtful:
+                    self._doubtful[run_id] = (answer.run.info.experiment_id, local_id)
+                    self._look_for_twins(delivery.journal, run_id)
         except OSError as error:
             self._without(error)
-            return answer
-        if doubtful:
-            self._doubtful[run_id] = (answer.run.info.experiment_id, local_id)
-            self._look_for_twins(journal, run_id)
-        self._sender.work()
         return answer
 
     def _look_for_twins(self, journal: Journal, run_id: str) -> None:
@@ -292,10 +294,11 @@ class Spool:
         body["run_name"] = answer.run.info.run_name
         self._active.add(local_id)
         experiment = str(body.get("experiment_id", ""))
-        journal = self._delivery(local_id, local_id=local_id, experiment_id=experiment).journal
-        if name := self.identities.name(experiment):
-            journal.append(Record(api=CREATE_EXPERIMENT, body={"name": name}, local_id=experiment))
-        journal.append(Record(api=CREATE_RUN, body=body, local_id=local_id))
+        with self._using(local_id, local_id=local_id, experiment_id=experiment) as delivery:
+            if name := self.identities.name(experiment):
+                created = Record(api=CREATE_EXPERIMENT, body={"name": name}, local_id=experiment)
+                delivery.journal.append(created)
+            delivery.journal.append(Record(api=CREATE_RUN, body=body, local_id=local_id))
         self._doubtful[local_id] = (experiment, local_id)
         LOG.warning(
             "run %s is kept on this machine until the server is back: %s", local_id, self.reach.reason
@@ -320,8 +323,8 @@ class Spool:
                 return answer
         if _strict() or not run_id:
             raise self._unavailable(CREATE_MODEL)
-        self._delivery(run_id).journal.append(Record(api=CREATE_MODEL, body=body, local_id=local_id))
-        self._sender.work()
+        with self._using(run_id) as delivery:
+            delivery.journal.append(Record(api=CREATE_MODEL, body=body, local_id=local_id))
         return self._answers.model(body, local_id)
 
     def _ask(self, name: str, body: dict[str, Any], endpoint: str, plain: Plain) -> Any:
@@ -343,8 +346,8 @@ class Spool:
             if answer is None:
                 raise self._unavailable(name)
         if name in MODEL_WRITES and (run_id := self.mirror.run_of(asked["model_id"])):
-            self._delivery(run_id).journal.append(Record(api=name, body=body, endpoint=endpoint))
-            self._sender.work()
+            with self._using(run_id) as delivery:
+                delivery.journal.append(Record(api=name, body=body, endpoint=endpoint))
         return answer
 
     def _learned(self, name: str, answer: Any) -> Any:
@@ -399,9 +402,15 @@ class Spool:
                 if run_id in (None, known) and not delivery.stuck
             )
 
-    def _delivery(
+    @contextlib.contextmanager
+    def _using(
         self, run_id: str, *, artifacts_too: bool = False, local_id: str = "", experiment_id: str = ""
-    ) -> Delivery:
+    ) -> Iterator[Delivery]:
+        """Yield a run's journal on its way, which the sender does not close meanwhile.
+
+        Raises:
+            OSError: none can be made.
+        """
         with self._lock:
             delivery = self._deliveries.get((run_id, artifacts_too))
             if delivery is None:
@@ -419,7 +428,13 @@ class Spool:
                 )
                 delivery = Delivery(folder.create(header), self.server, self.identities)
                 self._deliveries[run_id, artifacts_too] = delivery
-            return delivery
+            delivery.users += 1
+        try:
+            yield delivery
+        finally:
+            with self._lock:
+                delivery.users -= 1
+            self._sender.work()
 
     def _run_of(self, uri: str) -> str:
         subject = artifacts.subject(uri)

@@ -1,7 +1,7 @@
 """Times of metrics that nobody chose: later one by one, so that two values logged at once stay two.
 
-MLflow's server takes equal values of one metric at one step and one millisecond for one, and else calls the larger
-one the latest. A script that waits for each answer never logs two within a millisecond.
+MLflow's server takes equal values of one metric at one step and one millisecond for one, and else calls the
+larger one the latest. A script that waits for each answer never logs two within a millisecond.
 """
 
 import time
