@@ -382,6 +382,11 @@ class Spool:
     def _flush(self, run_id: str | None) -> None:
         """Wait for a run's values, or for all, while the server takes them."""
         begun = told = time.monotonic()
+        if self.reach.away:
+            # It may be back since it was last asked.
+            self._sender.hurry(at_once=True)
+            with self.reach.changed:
+                self.reach.changed.wait_for(lambda: not self.reach.away, LOOP_SECONDS)
         while waiting := self._waiting(run_id):
             self._sender.hurry()
             with self.reach.changed:
