@@ -45,9 +45,7 @@ class Server:
 
 
 @contextmanager
-def server(
-    answer: Callable[[Asked], Answer | None], tls: ssl.SSLContext | None = None
-) -> Iterator[Server]:
+def server(answer: Callable[[Asked], Answer | None], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """Serve while the context is open; None ends the connection without an answer."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -29,7 +29,7 @@ from .identities import LOCAL, MODEL, Identities, new
 from .journal import Header, Journal
 from .local_answers import LocalAnswers
 from .mirror import Mirror
-from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, Reach, RefusedError
+from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, Reach, RefusedError, innermost
 from .record import (
     ARTIFACT,
     CREATE_EXPERIMENT,
@@ -129,7 +129,7 @@ class Spool:
             try:
                 send()
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = innermost(error)
                 if _strict():
                     raise
             else:

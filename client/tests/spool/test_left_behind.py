@@ -66,7 +66,9 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 def test_killed_process_loses_nothing_and_its_run_is_killed(
     way: Gate, truth: MlflowClient, script: Script, journals: Callable[[], list[str]]
 ) -> None:
-    way.fault = lambda asked, forward: way.cut(asked, forward) if asked.path.endswith("log-batch") else forward()
+    way.fault = lambda asked, forward: (
+        way.cut(asked, forward) if asked.path.endswith("log-batch") else forward()
+    )
     text = (
         "with mlflow.start_run(run_name='killed'):\n"
         "    for step in range(200): mlflow.log_metric('loss', 0.5, step)\n"

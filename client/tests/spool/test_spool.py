@@ -2,6 +2,7 @@
 
 import json
 import logging
+import statistics
 import time
 from collections.abc import Callable
 
@@ -11,9 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from client.tests.spool.gate import Gate
+from client.tests.spool.gate import HANG_SECONDS, Gate
 from mlflow_team import tags
 from mlflow_team.spool import folder
+from mlflow_team.spool.reach import LOOP_SECONDS
 
 pytestmark = pytest.mark.rehearsal
 
@@ -78,14 +80,15 @@ def test_loop_does_not_wait_while_the_server_is_away(way: Gate, truth: MlflowCli
     with mlflow.start_run() as run:
         mlflow.log_metric("loss", 0.0, 0)
         way.fault = getattr(way, fault)
-        longest = 0.0
+        waits = []
         for step in range(1, 60):
             begun = time.monotonic()
             mlflow.log_metric("loss", float(step), step)
             mlflow.log_param(f"p{step}", step)
-            longest = max(longest, time.monotonic() - begun)
+            waits.append(time.monotonic() - begun)
             time.sleep(0.02)
-        assert longest < 0.5  # MLflow's own first pause alone is longer
+        assert statistics.median(waits) < LOOP_SECONDS
+        assert max(waits) < HANG_SECONDS  # on a machine that does other things too
         way.fault = None
     until(lambda: truth.get_run(run.info.run_id).info.status == "FINISHED")
     assert history(truth, run.info.run_id, "loss") == [(step, float(step)) for step in range(60)]
@@ -165,9 +168,11 @@ def test_run_that_was_made_behind_a_lost_answer_is_found_and_a_twin_removed(
 ) -> None:
     held: list[Callable[[], object]] = []
 
-    def hold(asked: object, forward: Callable[[], object]) -> None:
-        if asked.path.endswith("runs/create"):
+    def hold(asked: object, forward: Callable[[], object]) -> object:
+        if asked.path.endswith("runs/create") or held:
             held.append(forward)  # it will arrive, late
+            return None
+        return forward()
 
     way.fault = hold
     with mlflow.start_run(run_name="twin"):
@@ -214,7 +219,9 @@ def test_value_over_which_the_server_fails_holds_up_no_other(way: Gate, truth: M
     until(lambda: tags.INCOMPLETE in truth.get_run(run.info.run_id).data.tags)
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"), (429, "X")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"), (429, "X")]
+)
 def test_login_that_expired_and_limits_cost_nothing(
     way: Gate, truth: MlflowClient, status: int, code: str
 ) -> None:
