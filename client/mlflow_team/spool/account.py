@@ -25,21 +25,24 @@ class Account:
         known["sent"] += sent
         known["lost"] += lost
 
-    def of(self, run_id: str, journals: list[Journal]) -> dict[str, int]:
-        """Return sent, spooled and lost."""
+    def of(self, run_id: str, journals: list[Journal]) -> tuple[dict[str, int], dict[str, int]]:
+        """Return sent, spooled and lost, and the lost ones by reason."""
+        why: dict[str, int] = {}
         total = dict(self._closed.get(run_id, {"sent": 0, "spooled": 0, "lost": 0}))
         for journal in journals:
             total["sent"] += journal.state.sent
             total["spooled"] += journal.waiting
             total["lost"] += journal.state.lost
-        return total
+            for reason, count in journal.state.why.items():
+                why[reason] = why.get(reason, 0) + count
+        return total, why
 
-    def forget(self, run_id: str) -> dict[str, int] | None:
+    def forget(self, run_id: str) -> None:
         """Begin anew."""
-        return self._closed.pop(run_id, None)
+        self._closed.pop(run_id, None)
 
 
-def line(name: str, run_id: str, total: dict[str, int], *, away: str, why: dict[str, int]) -> str:
+def line(name: str, run_id: str, total: dict[str, int], why: dict[str, int], *, away: str) -> str:
     """Return what a person is told at the end of a run."""
     text = (
         f"mlflow-team: run {name} ({run_id}): {total['sent']:,} sent, {total['spooled']:,} spooled, "

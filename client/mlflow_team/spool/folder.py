@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mlflow_team.bad_input import BadInputError
 
-from .journal import HEADER, Header, Journal
+from .journal import HEADER, Journal
+from .state import Header
 
 FOLDER, MEGABYTES = "MLFLOW_TEAM_SPOOL_DIR", "MLFLOW_TEAM_SPOOL_MB"
 DEFAULT_MEGABYTES = 1024

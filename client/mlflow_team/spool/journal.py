@@ -7,84 +7,23 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from .lock import Lock
-from .record import Record, read
+from .record import UPDATE_RUN, Record, read
+from .state import Header, State, StateFile
 
 HEADER, STATE, FILES = "header.json", "state.json", "files"
-# Written in place, so that a full disk cannot keep us from counting what is lost.
-STATE_BYTES = 4096
-SEGMENT_BYTES = 4 * 1024**2
+# The disk gets its room back by segments.
+SEGMENT_BYTES, SEGMENTS = 4 * 1024**2, 8
 READ_BYTES = 1024**2
 # What of the bound is left to parameters, tags and ends when metrics have filled the rest.
 METRICS_SHARE = 0.9
 # Of what waits in memory while the disk is full.
 MEMORY_BYTES = 64 * 1024**2
-REASONS, REASON_CHARACTERS = 6, 100
-OTHER = "other reasons"
 FULL, DAMAGED, DIED = "spool full", "damaged on this disk", "disk full, then the process died"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """Whose journal it is.
-
-    Attributes:
-        run_id: the server's id, or a local one.
-        owner: whether the process started the run, so that its death is the run's end.
-        begun: UTC, seconds since 1970.
-    """
-
-    tracking_uri: str
-    workspace: str | None
-    run_id: str
-    owner: bool
-    pid: int
-    host: str
-    begun: float
-    local_id: str = ""
-    experiment_id: str = ""
-    artifacts: bool = False
-
-
-@dataclass(kw_only=True)
-class State:
-    """How far it has been sent, and the account; all counts are of values.
-
-    Attributes:
-        at_risk: in memory alone, since the disk is full: lost if the process dies.
-        ended: the run's end is in the journal.
-        marked: the run's tag says that something is still here.
-        why: values lost, by reason.
-        told: of these, in the same order, what the run's tag says.
-    """
-
-    segment: int = 1
-    offset: int = 0
-    sent: int = 0
-    lost: int = 0
-    at_risk: int = 0
-    ended: bool = False
-    marked: bool = False
-    why: dict[str, int] = field(default_factory=dict)
-    told: list[int] = field(default_factory=list)
-
-    @property
-    def untold(self) -> dict[str, int]:
-        """Return what is lost and not in the run's tag, by reason."""
-        told = dict(zip(self.why, self.told, strict=False))
-        return {why: count - told.get(why, 0) for why, count in self.why.items() if count > told.get(why, 0)}
-
-    def lose(self, count: int, reason: str) -> None:
-        """Count what will never be on the server."""
-        reason = " ".join(reason.split())[:REASON_CHARACTERS]
-        if reason not in self.why and len(self.why) >= REASONS:
-            reason = OTHER
-        self.lost += count
-        self.why[reason] = self.why.get(reason, 0) + count
 
 
 @dataclass(frozen=True)
@@ -109,13 +48,14 @@ class Journal:
         self.header = header
         self.state = State()
         self._bound = bound
+        self._segment_bytes = min(SEGMENT_BYTES, bound // SEGMENTS)
         self._held = lock
         self._lock = threading.RLock()
         self._memory: deque[Record] = deque()
         self._memory_bytes = 0
         self._dirty = False
         self._waiting = 0
-        self._state_file = os.open(folder / STATE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._state_file = StateFile(folder / STATE)
         self._log = -1
         self._segment, self._size, self._bytes = 1, 0, 0
 
@@ -153,8 +93,7 @@ class Journal:
         try:
             header = Header(**json.loads((folder / HEADER).read_text()))
             journal = cls(folder, header, bound=2**63, lock=lock)
-            text = os.pread(journal._state_file, STATE_BYTES, 0)
-            journal.state = State(**json.loads(text))
+            journal.state = journal._state_file.read()
         except TypeError as error:
             raise ValueError(f"{folder}: {error}") from None
         state = journal.state
@@ -192,7 +131,7 @@ class Journal:
                 self.state.at_risk += record.count
                 self._store()
             self._waiting += record.count
-            if record.api == "UpdateRun" and record.body.get("status") not in (None, "RUNNING"):
+            if record.api == UPDATE_RUN and record.body.get("status") not in (None, "RUNNING"):
                 self.state.ended = True
                 self._store()
         return True
@@ -229,6 +168,9 @@ class Journal:
                     state.at_risk -= record.count
             if not self._memory:
                 self._memory_bytes = 0
+            sent = (state.segment, state.offset) == (self._segment, self._size)
+            if sent and self._size > self._segment_bytes // 2:
+                self._next()
             self._waiting -= count
             self._store()
 
@@ -292,16 +234,15 @@ class Journal:
     def close(self, *, remove: bool) -> None:
         """Let go of it; with `remove` nothing is left on the disk."""
         with self._lock:
-            for number in (self._log, self._state_file):
-                if number >= 0:
-                    os.close(number)
-            self._log = self._state_file = -1
+            os.close(self._log)
+            self._log = -1
+            self._state_file.close()
             if remove:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self._held.release()
 
     def _written(self, line: bytes) -> bool:
-        if self._size + len(line) > SEGMENT_BYTES and self._size and not self._next():
+        if self._size + len(line) > self._segment_bytes and self._size and not self._next():
             return False
         try:
             if os.write(self._log, line) != len(line):
@@ -376,12 +317,4 @@ class Journal:
         return False
 
     def _store(self) -> None:
-        if self._state_file < 0:
-            return
-        text = json.dumps(asdict(self.state), ensure_ascii=False).encode(errors="replace")
-        os.pwrite(self._state_file, text.ljust(STATE_BYTES), 0)
-
-
-def account(journal: Journal) -> dict[str, Any]:
-    """Return what it has sent, keeps and has lost."""
-    return {"sent": journal.state.sent, "spooled": journal.waiting, "lost": journal.state.lost}
+        self._state_file.write(self.state)

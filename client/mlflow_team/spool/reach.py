@@ -76,6 +76,11 @@ class Reach:
         since = self._since
         return since is not None and time.monotonic() - since > AWAY_SECONDS
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for a server that is away; tell whether it is back."""
+        with self.changed:
+            return self.changed.wait_for(lambda: not self.away, seconds)
+
     @property
     def failing(self) -> bool:
         """Tell whether the last request failed."""

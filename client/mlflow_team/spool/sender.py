@@ -5,7 +5,7 @@ import threading
 import time
 
 from . import heartbeat
-from .account import Account
+from .deliveries import Deliveries, Key
 from .delivery import Delivery
 from .reach import AwayError, RefusedError
 from .server import Server
@@ -14,26 +14,16 @@ from .server import Server
 LINGER_SECONDS = 0.5
 # How often a server that is away is asked when there is nothing to send to it.
 PROBE_SECONDS = 5.0
-Key = tuple[str, bool]
 
 
 class Sender:
     """Started with the first value; a daemon, since what it has not sent is on the disk."""
 
-    def __init__(
-        self,
-        server: Server,
-        deliveries: dict[Key, Delivery],
-        lock: threading.RLock,
-        active: set[str],
-        account: Account,
-    ) -> None:
+    def __init__(self, server: Server, deliveries: Deliveries) -> None:
         self._server = server
         self._reach = server.reach
         self._deliveries = deliveries
-        self._lock = lock
-        self._active = active
-        self._account = account
+        self._begin = threading.Lock()
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
@@ -42,7 +32,7 @@ class Sender:
     def work(self) -> None:
         """Tell it that there is something to send."""
         if self._thread is None:
-            with self._lock:
+            with self._begin:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="mlflow-team-spool", daemon=True)
                     self._thread.start()
@@ -52,7 +42,7 @@ class Sender:
     def hurry(self, *, at_once: bool = False) -> None:
         """Let it send what waits; `at_once` even to a server that it would leave alone for a while."""
         if at_once:
-            for _, delivery in self._all():
+            for _, delivery in self._deliveries.all():
                 delivery.not_before = 0.0
         self._hurry.set()
         self.work()
@@ -73,7 +63,7 @@ class Sender:
     def _round(self) -> float | None:
         """Send what can be sent; return how long to wait with the rest, None when there is none."""
         again = None
-        for key, delivery in self._all():
+        for key, delivery in self._deliveries.all():
             now = time.monotonic()
             if delivery.not_before > now:
                 wait = delivery.not_before - now
@@ -93,10 +83,6 @@ class Sender:
         self._beat()
         return again
 
-    def _all(self) -> list[tuple[Key, Delivery]]:
-        with self._lock:
-            return list(self._deliveries.items())
-
     def _said(self) -> None:
         with self._reach.changed:
             self._reach.changed.notify_all()
@@ -106,32 +92,16 @@ class Sender:
         run_id, artifacts = key
         journal = delivery.journal
         if not self._reach.failing and (journal.state.untold or journal.state.marked or artifacts):
-            over = run_id not in self._active
+            over = run_id not in self._deliveries.active
             delivery.mark(spooled=journal.waiting if artifacts and over else 0)
-        if run_id not in self._active:
-            self.release(key)
-
-    def release(self, key: Key) -> None:
-        """Close a journal that has nothing left."""
-        with self._lock:
-            delivery = self._deliveries.get(key)
-            if (
-                delivery is None
-                or delivery.users
-                or delivery.journal.waiting
-                or delivery.journal.state.untold
-            ):
-                return
-            del self._deliveries[key]
-            state = delivery.journal.state
-            self._account.add(key[0], sent=state.sent, lost=state.lost)
-            delivery.journal.close(remove=True)
+        if run_id not in self._deliveries.active:
+            self._deliveries.release(key)
 
     def _beat(self) -> None:
         if not heartbeat.on() or time.monotonic() < self._beat_at or self._reach.failing:
             return
         self._beat_at = time.monotonic() + heartbeat.SECONDS
-        for (run_id, artifacts), delivery in self._all():
-            if run_id in self._active and not artifacts:
+        for (run_id, artifacts), delivery in self._deliveries.all():
+            if run_id in self._deliveries.active and not artifacts:
                 with contextlib.suppress(AwayError):
                     delivery.beat(heartbeat.SECONDS)

@@ -11,21 +11,21 @@ import requests
 from mlflow import MlflowClient
 
 from client.tests.spool.gate import Gate, gate
-from mlflow_team.spool import delivery, folder, heartbeat, reach, sender, spool
+from mlflow_team.spool import asking, delivery, folder, heartbeat, reach, sender
 from rehearsal.processes import Process, free_port
 
 START_SECONDS = 120.0
 # In place of seconds that people would not notice, and a test would.
 QUICK = {
     (reach, "AWAY_SECONDS"): 0.4,
-    (spool, "AWAY_SECONDS"): 0.4,
+    (asking, "AWAY_SECONDS"): 0.4,
     (delivery, "AWAY_SECONDS"): 0.4,
     (reach, "REQUEST_SECONDS"): 1.0,
     (reach, "LONGEST_PAUSE_SECONDS"): 0.3,
     (delivery, "LONGEST_PAUSE_SECONDS"): 0.3,
     (reach, "FIRST_PAUSE_SECONDS"): 0.05,
     (delivery, "FIRST_PAUSE_SECONDS"): 0.05,
-    (spool, "PAUSE_SECONDS"): 0.05,
+    (asking, "PAUSE_SECONDS"): 0.05,
     (sender, "LINGER_SECONDS"): 0.05,
     (sender, "PROBE_SECONDS"): 0.1,
 }
@@ -38,7 +38,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{made}/mlflow.db", "--artifacts-destination", f"{made}/artifacts",
+        "--workers", "1", "--backend-store-uri", f"sqlite:///{made}/mlflow.db",
+        "--artifacts-destination", f"{made}/artifacts",
     )  # fmt: skip
     environment = {
         "PATH": os.environ["PATH"],

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.rehearsal
 
 SECONDS = 60.0
 QUICK = (
-    "from mlflow_team.spool import reach, delivery, spool, heartbeat; "
-    "reach.AWAY_SECONDS = delivery.AWAY_SECONDS = spool.AWAY_SECONDS = 0.4; heartbeat.SECONDS = 0.5\n"
+    "from mlflow_team.spool import reach, delivery, asking, heartbeat; "
+    "reach.AWAY_SECONDS = delivery.AWAY_SECONDS = asking.AWAY_SECONDS = 0.4; heartbeat.SECONDS = 0.5\n"
 )
 SCRIPT = f"import mlflow, os, sys, time\n{QUICK}"
 WAITS = "print('ready', flush=True); time.sleep(60)"
