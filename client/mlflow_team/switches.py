@@ -16,6 +16,8 @@ class Piece(StrEnum):
     CONTRACT = "CONTRACT"
     NOTIFY = "NOTIFY"
     ENDS = "ENDS"
+    SPOOL = "SPOOL"
+    HEARTBEAT = "HEARTBEAT"
 
     @property
     def variable(self) -> str:
@@ -23,6 +25,16 @@ class Piece(StrEnum):
         return f"MLFLOW_TEAM_{self.value}"
 
 
+_suspended: set[Piece] = set()
+
+
+def suspend(piece: Piece) -> None:
+    """Switch a piece off in this process alone: its children inherit nothing."""
+    _suspended.add(piece)
+
+
 def on(piece: Piece) -> bool:
     """Tell whether a piece may work."""
-    return all(os.environ.get(name, "").strip().lower() not in OFF for name in (ALL, piece.variable))
+    return piece not in _suspended and all(
+        os.environ.get(name, "").strip().lower() not in OFF for name in (ALL, piece.variable)
+    )
