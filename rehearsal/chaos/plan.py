@@ -12,7 +12,7 @@ from rehearsal.chaos.outages import OUTAGES, Outage
 PROCESSES, FEW = 8, 4
 OUTAGE_EVERY, OUTAGE_FIRST = 6, 2  # rounds
 # A ledger's length, about, when its script has finished.
-LEDGER_BYTES = 50_000
+LEDGER_BYTES = 25_000
 TRAINING_SECONDS = 5.0
 DISK_SECONDS = (1.0, 6.0)
 DISK_BYTES = (16_384, 32_768, 65_536, 131_072)
@@ -199,6 +199,6 @@ class Plan:
             disk_bytes=random.choice(DISK_BYTES) if disk else 0,
             spool_mb=SPOOL_MB if spool else 0,
             large=spool or (fault is not None and fault.service == "S3") or random.random() < 0.1,  # noqa: PLR2004
-            refused=random.choice((0, 0, 0, 1, 3)),
+            refused=random.choice((0, 0, 0, 0, 1, 3)),
             fresh=random.random() < 0.05 and not clock and not disk,  # noqa: PLR2004 - costs seconds of a core
         )

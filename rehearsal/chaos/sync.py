@@ -11,7 +11,7 @@ from rehearsal.chaos.nursery import Birth
 from rehearsal.chaos.plan import Sync
 from rehearsal.chaos.training_process import Lines, through
 
-MODULE, ARGUMENTS = "mlflow_team", ["sync", "--format", "json"]
+MODULE, ARGUMENTS = "mlflow_team", ["sync", "--json"]
 COMMAND_SECONDS = 120.0
 FAULT_SECONDS = 2.0
 ALL_SENT, LEFT_OR_LOST = 0, 1
