@@ -121,7 +121,10 @@ class FaultProxy:
         line.under_way += 1
         try:
             fault, healed = line.fault, line.healed
-            body = await request.read()
+            try:
+                body = await request.read()
+            except ConnectionError:  # the client has died
+                return web.Response()
             exchange = Exchange(request, body, upstream=line.upstream, session=self._session, healed=healed)
             if fault is None or healed.is_set() or not fault.strikes(request, line.random):
                 return await exchange.send(await exchange.forward())

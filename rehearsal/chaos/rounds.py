@@ -10,7 +10,6 @@ from typing import Self
 from rehearsal.chaos.children import Children
 from rehearsal.chaos.faults import Service
 from rehearsal.chaos.nursery import Birth
-from rehearsal.chaos.outages import Outage
 from rehearsal.chaos.plan import Round, Trial
 from rehearsal.chaos.proxy import FaultProxy
 from rehearsal.chaos.small_disk import SmallDisk
@@ -27,9 +26,10 @@ ROUND_SECONDS = 120.0
 QUIET_SECONDS = 40.0
 COMMAND_SECONDS = 60.0
 LOOK_SECONDS = 0.02
-# Provenance is not what is tried here, and costs a core per process.
+# What costs a core per process and is not tried here; without PROVENANCE no piece would watch a run's end.
 QUIETLY = {
-    "MLFLOW_TEAM_PROVENANCE": "off",
+    "MLFLOW_TEAM_DIFF": "off",
+    "MLFLOW_TEAM_PACKAGES": "off",
     "MLFLOW_TEAM_NOTIFY": "off",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "NO_PROXY": "localhost,127.0.0.1",
@@ -63,7 +63,9 @@ class Rounds:
         self._stack = stack
         self._folder = folder
         self._patches = list(patches)
-        self._environment = {**stack.laptop.environment, **QUIETLY, "HOME": str(folder)}
+        # One TMPDIR for all: where a journal goes that has no room in its folder, and where sync looks.
+        own = {"HOME": str(folder), "TMPDIR": str(folder)}
+        self._environment = {**stack.laptop.environment, **QUIETLY, **own}
         certificate = stack.authority.issue("fault-proxy", "localhost", "127.0.0.1")
         self.proxy = FaultProxy(certificate, str(stack.emulator.ca_bundle), most=most_requests)
         self._children = Children(self._environment, folder / "nursery.log")

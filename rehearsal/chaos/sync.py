@@ -71,7 +71,7 @@ class SyncCommand:
                 name=name,
                 module=MODULE,
                 arguments=ARGUMENTS,
-                environment={**self._environment, **through(self._lines, spool), "TMPDIR": str(folder)},
+                environment={**self._environment, **through(self._lines, spool)},
                 folder=str(folder),
             )
         )
@@ -90,10 +90,10 @@ class SyncCommand:
             said = (folder / "stderr").read_text(errors="replace")[-LAST_WORDS:]
             self.violations.append(f"{name} ended with exit code {code} and no JSON: {said.strip()}")
             return []
-        should = LEFT_OR_LOST if any(row["spooled"] or row["lost"] for row in rows) else ALL_SENT
+        left = [row for row in rows if row["spooled"] or row["waits_for"]]
+        should = LEFT_OR_LOST if left or any(row["lost"] for row in rows) else ALL_SENT
         if code != should:
             self.violations.append(f"{name} ended with exit code {code}, not {should}: {rows}")
-        left = [row for row in rows if row["spooled"]]
         if left and not disturbed:
             self.violations.append(f"{name} left something although nothing was wrong: {left}")
         return list(rows)

@@ -57,7 +57,6 @@ class TrainingProcess:
                 **environment,
                 **through(self._lines, self.spool),
                 **({"MLFLOW_TEAM_SPOOL_MB": str(trial.spool_mb)} if trial.spool_mb else {}),
-                "TMPDIR": str(self._folder),
                 "CHAOS_NAME": trial.name,
                 "CHAOS_SEED": trial.seed,
                 "CHAOS_LEDGER": str(self._ledger),

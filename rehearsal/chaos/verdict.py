@@ -138,7 +138,7 @@ class Verdict:
         outcome.lost += lost
         if missing.total() > lost:
             outcome.violations.append(
-                f"run {name}: {missing.total()} logged values are not on the server, {lost} were counted as lost: "
+                f"run {name}: {missing.total()} logged values are not on the server, {lost} counted as lost: "
                 + _listed(missing)
             )
         for entry, number in (stored - attempted).items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from .lock import Lock
-from .record import Record, read
+from .record import UPDATE_RUN, Record, read
 
 HEADER, STATE, FILES = "header.json", "state.json", "files"
 # Written in place, so that a full disk cannot keep us from counting what is lost.
@@ -56,7 +56,8 @@ class State:
 
     Attributes:
         at_risk: in memory alone, since the disk is full: lost if the process dies.
-        ended: the run's end is in the journal.
+        ended: how the run ended, once its end is in the journal.
+        end_at_risk: that end is in memory alone.
         marked: the run's tag says that something is still here.
         why: values lost, by reason.
         told: of these, in the same order, what the run's tag says.
@@ -67,7 +68,8 @@ class State:
     sent: int = 0
     lost: int = 0
     at_risk: int = 0
-    ended: bool = False
+    ended: str = ""
+    end_at_risk: bool = False
     marked: bool = False
     why: dict[str, int] = field(default_factory=dict)
     told: list[int] = field(default_factory=list)
@@ -159,7 +161,8 @@ class Journal:
             raise ValueError(f"{folder}: {error}") from None
         state = journal.state
         if state.at_risk:
-            state.lose(state.at_risk, DIED)
+            # The end is not lost: how the run ended stands here.
+            state.lose(state.at_risk - state.end_at_risk, DIED)
             state.at_risk = 0
         journal._open(max(journal._segments(), default=1))
         journal._store()
@@ -192,8 +195,8 @@ class Journal:
                 self.state.at_risk += record.count
                 self._store()
             self._waiting += record.count
-            if record.api == "UpdateRun" and record.body.get("status") not in (None, "RUNNING"):
-                self.state.ended = True
+            if _ends(record):
+                self.state.ended, self.state.end_at_risk = record.body["status"], bool(self._memory)
                 self._store()
         return True
 
@@ -227,6 +230,7 @@ class Journal:
                 else:
                     record = self._memory.popleft()
                     state.at_risk -= record.count
+                    state.end_at_risk &= not _ends(record)
             if not self._memory:
                 self._memory_bytes = 0
             self._waiting -= count
@@ -380,6 +384,10 @@ class Journal:
             return
         text = json.dumps(asdict(self.state), ensure_ascii=False).encode(errors="replace")
         os.pwrite(self._state_file, text.ljust(STATE_BYTES), 0)
+
+
+def _ends(record: Record) -> bool:
+    return record.api == UPDATE_RUN and record.body.get("status") not in (None, "RUNNING")
 
 
 def account(journal: Journal) -> dict[str, Any]:
