@@ -1,1 +1,1 @@
-"""Shows that no logged value is lost: seeded faults on the rehearsed stack, and a ledger that knows better."""
+"""Shows that no logged value is lost: seeded faults on the rehearsed stack, a ledger beside each script."""

@@ -9,7 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rehearsal.__main__ import (
-    BAD_INPUT, FAILED, INTERRUPTED, BusyError, ending_in_order, forget_the_shell, only_one, working_folder,
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    BusyError,
+    ending_in_order,
+    forget_the_shell,
+    only_one,
+    working_folder,
 )  # fmt: skip
 from rehearsal.chaos.canary import CANARIES
 from rehearsal.chaos.plan import Plan, Round

@@ -12,7 +12,6 @@ import runpy
 import select
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -150,5 +149,6 @@ if __name__ == "__main__":
     if (born := main()) is not None:
         be_born(born)
         if born.fresh:
-            os.execve(sys.executable, [sys.executable, "-m", born.module, *born.arguments], dict(os.environ))
+            words = [sys.executable, "-m", born.module, *born.arguments]
+            os.execve(sys.executable, words, dict(os.environ))  # noqa: S606 - none is wanted between
         runpy.run_module(born.module, run_name="__main__", alter_sys=True)

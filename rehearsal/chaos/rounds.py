@@ -1,6 +1,5 @@
 """Runs planned rounds on a rehearsed stack, one after the other, and judges what came of them."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

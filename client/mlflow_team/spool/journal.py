@@ -58,6 +58,8 @@ class State:
         at_risk: in memory alone, since the disk is full: lost if the process dies.
         ended: how the run ended, once its end is in the journal.
         end_at_risk: that end is in memory alone.
+        real: the server's ids for the header's local ones: written in place, where a full disk has no room
+            for the list of all.
         marked: the run's tag says that something is still here.
         why: values lost, by reason.
         told: of these, in the same order, what the run's tag says.
@@ -70,6 +72,7 @@ class State:
     at_risk: int = 0
     ended: str = ""
     end_at_risk: bool = False
+    real: dict[str, str] = field(default_factory=dict)
     marked: bool = False
     why: dict[str, int] = field(default_factory=dict)
     told: list[int] = field(default_factory=list)
@@ -277,6 +280,13 @@ class Journal:
         """Count what could not even be written down."""
         with self._lock:
             self._lose(count, reason)
+
+    def learn(self, local: str, real: str) -> None:
+        """Remember what became of one of its header's local ids."""
+        if local in (self.header.run_id, self.header.experiment_id):
+            with self._lock:
+                self.state.real[local] = real
+                self._store()
 
     def tell(self, told: Mapping[str, int], *, marked: bool) -> None:
         """Remember what the run's tag says."""

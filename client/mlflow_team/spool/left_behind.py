@@ -72,6 +72,9 @@ def _replay_to(
     if workspace:
         mlflow.set_workspace(workspace)
     server, identities = Server(rest(uri), Reach()), Identities(folder.chosen())
+    for local, real in (known for journal in journals for known in journal.state.real.items()):
+        if identities.real(local) is None:
+            identities.learn(local, real)
     deliveries = [Delivery(journal, server, identities, again=True) for journal in journals]
     unsure = _end_all(deliveries, server)
     _send(deliveries, say)

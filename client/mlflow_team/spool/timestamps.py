@@ -14,7 +14,7 @@ AHEAD_MILLISECONDS = 60_000
 
 
 class Timestamps:
-    """The times given last, by run and metric: the newest, and that of each step since the clock passed it."""
+    """The times given last, by run and metric: the newest, and each step's since the clock passed it."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], tuple[int, dict[Any, int]]] = {}

@@ -38,7 +38,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{made}/mlflow.db", "--artifacts-destination", f"{made}/artifacts",
+        "--workers", "1", "--backend-store-uri", f"sqlite:///{made}/mlflow.db",
+        "--artifacts-destination", f"{made}/artifacts",
     )  # fmt: skip
     environment = {
         "PATH": os.environ["PATH"],
