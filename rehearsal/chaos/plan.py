@@ -9,7 +9,7 @@ from random import Random
 from rehearsal.chaos.faults import FAULTS, Fault
 from rehearsal.chaos.outages import OUTAGES, Outage
 
-PROCESSES, FEW = 8, 4
+PROCESSES, FEW = 8, 2
 OUTAGE_EVERY, OUTAGE_FIRST = 6, 2  # rounds
 # A ledger's length, about, when its script has finished.
 LEDGER_BYTES = 25_000
