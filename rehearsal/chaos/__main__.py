@@ -5,7 +5,7 @@ import itertools
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rehearsal.__main__ import (
@@ -29,8 +29,8 @@ from rehearsal.stack import RehearsedStack
 from rehearsal.steps import Steps
 
 ROUNDS = 40
-# A process of a round asks some dozens of times; one that asks without end must not go on for ever.
-REQUESTS_PER_PROCESS = 1000
+# It asks some thirty times, sync included; one that asks without end must not go on for ever.
+REQUESTS_PER_PROCESS = 200
 SHOWN = 10
 
 
@@ -60,7 +60,7 @@ def _rehearse(work: Path, seed: int, number: int, canary: str | None) -> int:
     stack = RehearsedStack(Steps(), folder=work, work=work)
     try:
         stack.start()
-        planned = itertools.islice(Plan(seed).rounds(), number)
+        planned = list(itertools.islice(Plan(seed).rounds(), number))
         outcomes, stopped = run(stack, work / "chaos", planned, canary=canary)
     finally:
         stack.close()
@@ -79,12 +79,13 @@ def _rehearse(work: Path, seed: int, number: int, canary: str | None) -> int:
 
 
 def run(
-    stack: RehearsedStack, folder: Path, planned: Iterable[Round], *, canary: str | None = None
+    stack: RehearsedStack, folder: Path, planned: Sequence[Round], *, canary: str | None = None
 ) -> tuple[list[Outcome], str]:
     """Run rounds and say of each how it went; return the outcomes, and why it stopped before the end."""
     outcomes: list[Outcome] = []
     patches = [CANARIES[canary]] if canary else []
-    with Rounds(stack, folder, most_requests=REQUESTS_PER_PROCESS * 8 * ROUNDS, patches=patches) as rounds:
+    most = REQUESTS_PER_PROCESS * sum(len(each.trials) for each in planned)
+    with Rounds(stack, folder, most_requests=most, patches=patches) as rounds:
         for each in planned:
             begun = time.monotonic()
             try:

@@ -16,7 +16,7 @@ SEED = 6
 def test_no_value_is_lost_uncounted_or_doubled_whatever_fails(
     running: RehearsedStack, tmp_path: Path
 ) -> None:
-    outcomes, stopped = run(running, tmp_path / "chaos", Plan(SEED).short())
+    outcomes, stopped = run(running, tmp_path / "chaos", list(Plan(SEED).short()))
     assert not stopped
     assert {outcome.trial.label for outcome in outcomes} == set(LABELS)
     assert {outcome.trial.death for outcome in outcomes} == set(Death)
