@@ -10,7 +10,7 @@ from rehearsal.stack import RehearsedStack
 
 pytestmark = pytest.mark.rehearsal
 
-SEED = 6
+SEED, KILLING = 6, 5
 
 
 def test_no_value_is_lost_uncounted_or_doubled_whatever_fails(
@@ -27,7 +27,7 @@ def test_no_value_is_lost_uncounted_or_doubled_whatever_fails(
 def test_client_that_acknowledges_before_it_writes_is_noticed(
     running: RehearsedStack, tmp_path: Path
 ) -> None:
-    planned = Plan(SEED).round(1, None, [NOTHING] * 3)
+    planned = Plan(KILLING).round(1, None, [NOTHING] * 2)
     assert Death.SIGKILL in {trial.death for trial in planned.trials}
     outcomes, _ = run(running, tmp_path / "canary", [planned], canary="acknowledge-before-writing")
     violations = [each for o in outcomes if o.trial.death is Death.SIGKILL for each in o.violations]
