@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up test check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client deploy destroy
+.PHONY: help setup rehearse up chaos test check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read
 
 up: setup ## deploy and join like this, then keep it running to look at until Ctrl-C
 	@.venv/bin/python -m rehearsal --keep
+
+chaos: setup ## kill, cut and fill what training runs on, hundreds of times, and count every value (ARGS="--rounds N --seed S")
+	@.venv/bin/python -m rehearsal.chaos $(ARGS)
 
 test: setup ## run every test this machine can run (K=word selects)
 	@.venv/bin/python -m pytest $(if $(K),-k "$(K)")

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import psycopg2
 from psycopg2 import sql
 
@@ -53,6 +54,7 @@ class Postgres:
         self._logs = logs
         self.folder = self._parent
         self._server: subprocess.Popen[Any] | None = None
+        self._command: tuple[str | Path, ...] = ()
         self._identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam(UNPRIVILEGED_USER)
@@ -89,19 +91,45 @@ class Postgres:
             programs / "initdb", "--pgdata", data, "--username", SUPERUSER,
             "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync",
         )  # fmt: skip
-        self._serve(
+        self._command = (
             programs / "postgres", "-D", data,
             "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
             # A killed process loses nothing by it; a power cut is not rehearsed.
             "-c", "fsync=off",
         )  # fmt: skip
+        self.restart()
+        self._create_what_rds_creates()
+
+    def kill(self) -> None:
+        """End it and all its sessions without a word; its data stay as they are.
+
+        Raises:
+            RuntimeError: it is no process of this machine.
+        """
+        if self._server is None:
+            raise RuntimeError("Postgres is no process of this machine, so nothing was killed")
+        server = psutil.Process(self._server.pid)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._server.wait()
+        # Whoever lives on holds the memory without which the next one does not start.
+        psutil.wait_procs(processes, timeout=STOP_SECONDS)
+
+    def restart(self) -> None:
+        """Start it on the data that are there.
+
+        Raises:
+            NotReadyError: it does not answer in time.
+        """
+        self._serve(*self._command)
         try:
             wait_until(
                 self._reason_not_ready, what="Postgres", seconds=READY_SECONDS, give_up=self._has_ended
             )
         except NotReadyError as error:
             raise NotReadyError(f"{error}\n{self._end_of_log()}") from None
-        self._create_what_rds_creates()
 
     def _serve(self, *command: str | Path) -> None:
         with self._log.open("ab") as log:

@@ -177,6 +177,11 @@ class Process(Started):
                 f"{self.name} did not end within {seconds:.0f} s\n{self.end_of_log()}"
             ) from None
 
+    def kill(self) -> None:
+        """End it and its group without a word, as the kernel does when memory runs out."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self._running().wait()
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End it: SIGTERM, and SIGKILL to its whole group when it does not listen."""
         popen = self._popen

@@ -52,6 +52,7 @@ class RehearsedStack:
         deployment: what `up` made.
         logs: the folder of what each process said.
         tracking_uri: where clients and browsers reach the tracking server.
+        authority: vouches for every certificate of the rehearsal.
         prerequisites: the account as it was before the stack, and its people.
         laptop: the team member's, None before the account exists.
         image: the pushed image, where Docker finds it; empty without a Docker.
@@ -60,10 +61,10 @@ class RehearsedStack:
     """
 
     emulator: Emulator
+    authority: CertificateAuthority
     prerequisites: Prerequisites
     postgres: Postgres
     front: LoadBalancer
-    _authority: CertificateAuthority
     _role: TaskRole
 
     def __init__(self, steps: Steps, *, folder: Path, work: Path, docker: Docker | None = None) -> None:  # noqa: D417
@@ -97,8 +98,8 @@ class RehearsedStack:
         # Bound before its port is declared: nobody else can take it until Postgres is there.
         listener = self._stack.enter_context(listening_socket())
         with step("AWS emulator with IAM enforced"):
-            self._authority = CertificateAuthority(self._work)
-            self.emulator = self._stack.enter_context(Emulator(self._work, self._authority, logs=self.logs))
+            self.authority = CertificateAuthority(self._work)
+            self.emulator = self._stack.enter_context(Emulator(self._work, self.authority, logs=self.logs))
             self.prerequisites = Prerequisites(self.emulator, self._work, domain=DOMAIN)
             self.laptop = Laptop(self.prerequisites.environment, self._work, say)
             self.config = self._config(database_port=listener.getsockname()[1])
@@ -123,7 +124,7 @@ class RehearsedStack:
                 team=TEAM,
                 person=PERSON,
                 tracking_uri=self.tracking_uri,
-                ca_bundle=self._authority.bundle,
+                ca_bundle=self.authority.bundle,
             )
 
     def open_ui(self) -> str:
@@ -221,7 +222,7 @@ class RehearsedStack:
             ),
             force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
-        certificate = self._authority.issue("database", host)
+        certificate = self.authority.issue("database", host)
         self._stack.enter_context(DatabaseFront(login, certificate, listener))
         self._steps.say(f"{host}:{port}")
 
@@ -255,7 +256,7 @@ class RehearsedStack:
                 self._docker,
                 definition,
                 image=self.image,
-                authorities=self._authority.bundle,
+                authorities=self.authority.bundle,
                 endpoint=self.emulator.url,
                 reach=[
                     int(database["port"]),
@@ -268,7 +269,7 @@ class RehearsedStack:
 
     def _plain_containers(self, port: int) -> PlainContainers:
         published = free_port()
-        bundle = str(self._authority.bundle)
+        bundle = str(self.authority.bundle)
         return PlainContainers(
             {
                 "PATH": interpreter_path(ROOT / ".venv"),
@@ -288,7 +289,7 @@ class RehearsedStack:
 
     def _open_front_door(self, target: str) -> None:
         arn = self._made("aws:lb/loadBalancer:LoadBalancer")["arn"]
-        self.front = self._stack.enter_context(LoadBalancer(self.emulator, self._authority, arn))
+        self.front = self._stack.enter_context(LoadBalancer(self.emulator, self.authority, arn))
         self.front.register(target)
         self.tracking_uri = f"https://{DOMAIN}:{self.front.ports[443]}"
         self._steps.say(self.tracking_uri)

@@ -145,6 +145,18 @@ class Task:
                     raise _ended(name, started)
             time.sleep(WATCH_SECONDS)
 
+    def restart(self, name: str) -> None:
+        """Start a container anew that has ended, where it was; the others stay as they are.
+
+        Raises:
+            TaskError: it did not become healthy.
+        """
+        container, started = self._containers[name], self.started[name]
+        started.stop(0)
+        started.__enter__()
+        if "healthCheck" in container:
+            self._await_healthy(container["healthCheck"], started)
+
     def check_port(self, container: str, port: int) -> None:
         """Hold the load balancer's target against the container's port mappings, as ECS does.
 

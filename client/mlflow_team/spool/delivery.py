@@ -164,7 +164,9 @@ class Delivery:
         body = self._resolved(record)
         if record.api in (CREATE_EXPERIMENT, CREATE_RUN, CREATE_MODEL):
             answer = self._server.create(record.api, body, record.local_id, again=True)
-            self._identities.learn(record.local_id, _id(record.api, answer))
+            real = _id(record.api, answer)
+            self._identities.learn(record.local_id, real)
+            self.journal.learn(record.local_id, real)
         elif record.api == ARTIFACT:
             self._upload(body, record.body["uri"])
         elif record.api == TWINS:

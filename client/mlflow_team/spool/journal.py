@@ -98,7 +98,8 @@ class Journal:
             raise ValueError(f"{folder}: {error}") from None
         state = journal.state
         if state.at_risk:
-            state.lose(state.at_risk, DIED)
+            # The end is not lost: how the run ended stands here.
+            state.lose(state.at_risk - state.end_at_risk, DIED)
             state.at_risk = 0
         journal._open(max(journal._segments(), default=1))
         journal._store()
@@ -131,8 +132,8 @@ class Journal:
                 self.state.at_risk += record.count
                 self._store()
             self._waiting += record.count
-            if record.api == UPDATE_RUN and record.body.get("status") not in (None, "RUNNING"):
-                self.state.ended = True
+            if _ends(record):
+                self.state.ended, self.state.end_at_risk = record.body["status"], bool(self._memory)
                 self._store()
         return True
 
@@ -166,6 +167,7 @@ class Journal:
                 else:
                     record = self._memory.popleft()
                     state.at_risk -= record.count
+                    state.end_at_risk &= not _ends(record)
             if not self._memory:
                 self._memory_bytes = 0
             sent = (state.segment, state.offset) == (self._segment, self._size)
@@ -215,6 +217,13 @@ class Journal:
         """Count what could not even be written down."""
         with self._lock:
             self._lose(count, reason)
+
+    def learn(self, local: str, real: str) -> None:
+        """Remember what became of one of its header's local ids."""
+        if local in (self.header.run_id, self.header.experiment_id):
+            with self._lock:
+                self.state.real[local] = real
+                self._store()
 
     def tell(self, told: Mapping[str, int], *, marked: bool) -> None:
         """Remember what the run's tag says."""
@@ -318,3 +327,7 @@ class Journal:
 
     def _store(self) -> None:
         self._state_file.write(self.state)
+
+
+def _ends(record: Record) -> bool:
+    return record.api == UPDATE_RUN and record.body.get("status") not in (None, "RUNNING")

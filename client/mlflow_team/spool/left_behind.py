@@ -1,9 +1,9 @@
 """Sends what dead processes have left on this machine, and ends the runs that they could not end."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -22,7 +22,7 @@ from .server import Server
 
 # Without any progress for so long, the rest stays where it is.
 PATIENCE_SECONDS = 10.0
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS, ASK_AGAIN_SECONDS = 0.1, 0.5
 FATE = "the process died on {} without a word: SIGKILL, no memory left, or a lost machine"
 
 
@@ -72,10 +72,11 @@ def _replay_to(
     if workspace:
         mlflow.set_workspace(workspace)
     server, identities = Server(rest(uri), Reach()), Identities(folder.chosen())
+    for local, real in (known for journal in journals for known in journal.state.real.items()):
+        if identities.real(local) is None:
+            identities.learn(local, real)
     deliveries = [Delivery(journal, server, identities, again=True) for journal in journals]
-    for delivery in deliveries:
-        with contextlib.suppress(AwayError):
-            _end(delivery, server)
+    unsure = _end_all(deliveries, server)
     _send(deliveries, say)
     results: dict[str, Replayed] = {}
     for delivery in deliveries:
@@ -90,8 +91,9 @@ def _replay_to(
         result.lost += state.lost
         for reason, count in state.why.items():
             result.reasons[reason] = result.reasons.get(reason, 0) + count
-        result.waits_for = result.waits_for or delivery.reason
-        journal.close(remove=not journal.waiting and not state.untold)
+        why_unsure = unsure.get(journal.folder, "")
+        result.waits_for = result.waits_for or delivery.reason or why_unsure
+        journal.close(remove=not (journal.waiting or state.untold or why_unsure))
     return list(results.values())
 
 
@@ -110,11 +112,29 @@ def _send(deliveries: list[Delivery], say: Callable[[str], None]) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
+def _end_all(deliveries: list[Delivery], server: Server) -> dict[Path, str]:
+    """End what must be ended; return of which journals the server could not be asked, and why."""
+    unsure: dict[Path, str] = {}
+    until = time.monotonic() + PATIENCE_SECONDS
+    for delivery in deliveries:
+        while True:
+            try:
+                _end(delivery, server)
+            except AwayError as error:
+                if time.monotonic() < until:
+                    time.sleep(ASK_AGAIN_SECONDS)
+                    continue
+                unsure[delivery.journal.folder] = str(error)
+            break
+    return unsure
+
+
 def _end(delivery: Delivery, server: Server) -> None:
     """Say that a run is over whose process died, unless somebody else has taken it over or ended it."""
     journal = delivery.journal
     header = journal.header
-    if not header.owner or header.artifacts or journal.state.ended:
+    ended = journal.state.ended
+    if not header.owner or header.artifacts or (ended and not journal.state.end_at_risk):
         return
     if not LOCAL.fullmatch(delivery.run_id):
         try:
@@ -125,10 +145,10 @@ def _end(delivery: Delivery, server: Server) -> None:
             return
     last = max(path.stat().st_mtime for path in journal.folder.iterdir() if path.name != "lock")
     run_id = header.run_id
-    ends = {"run_id": run_id, "status": "KILLED", "end_time": int(last * 1000)}
-    journal.append(
-        Record(api=SET_TAG, body={"run_id": run_id, "key": tags.ERROR, "value": FATE.format(header.host)})
-    )
+    ends = {"run_id": run_id, "status": ended or "KILLED", "end_time": int(last * 1000)}
+    if not ended:
+        fate = {"run_id": run_id, "key": tags.ERROR, "value": FATE.format(header.host)}
+        journal.append(Record(api=SET_TAG, body=fate))
     journal.append(Record(api=UPDATE_RUN, body=ends))
     if header.local_id:
         twins = {"run_id": run_id, "experiment_id": header.experiment_id, "local_id": header.local_id}

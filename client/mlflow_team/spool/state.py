@@ -39,7 +39,10 @@ class State:
 
     Attributes:
         at_risk: in memory alone, since the disk is full: lost if the process dies.
-        ended: the run's end is in the journal.
+        ended: how the run ended, once its end is in the journal.
+        end_at_risk: that end is in memory alone.
+        real: the server's ids for the header's local ones: written in place, where a full disk has no room
+            for the list of all.
         marked: the run's tag says that something is still here.
         why: values lost, by reason.
         told: of these, in the same order, what the run's tag says.
@@ -50,7 +53,9 @@ class State:
     sent: int = 0
     lost: int = 0
     at_risk: int = 0
-    ended: bool = False
+    ended: str = ""
+    end_at_risk: bool = False
+    real: dict[str, str] = field(default_factory=dict)
     marked: bool = False
     why: dict[str, int] = field(default_factory=dict)
     told: list[int] = field(default_factory=list)

@@ -32,6 +32,10 @@ def metric(step: int) -> Record:
     return Record(api=LOG_METRIC, body=body)
 
 
+TAG = Record(api=SET_TAG, body={"run_id": HEADER.run_id, "key": "b"})
+END = Record(api=UPDATE_RUN, body={"run_id": HEADER.run_id, "status": "FINISHED"})
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
     made: list[Journal] = []
@@ -188,7 +192,7 @@ def test_end_of_a_run_is_remembered(make: Callable[..., Journal]) -> None:
     journal.append(Record(api=UPDATE_RUN, body={"run_id": HEADER.run_id, "status": "RUNNING"}))
     assert not journal.state.ended
     journal.append(Record(api=UPDATE_RUN, body={"run_id": HEADER.run_id, "status": "FAILED"}))
-    assert reopened(journal).state.ended
+    assert reopened(journal).state.ended == "FAILED"
 
 
 def test_files_count_against_the_bound_until_they_are_sent(
@@ -223,3 +227,32 @@ def test_only_what_the_run_has_not_been_told_is_untold() -> None:
     state.told = [2]
     state.lose(1, "b")
     assert state.untold == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [
+        ((metric(1),), (metric(1), END), (1, True)),
+        ((metric(1), END), (TAG,), (1, False)),
+        ((), (END,), (0, True)),
+    ],
+)
+def test_end_in_memory_is_told_again_and_all_else_there_is_lost(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: tuple[Record, ...],
+    after: tuple[Record, ...],
+    known: tuple[int, bool],
+) -> None:
+    journal = Journal.create(tmp_path / "journal", HEADER, bound=10**6)
+    for record in before:
+        journal.append(record)
+    with monkeypatch.context() as disk:
+        disk.setattr(Journal, "_written", lambda *_: False)
+        for record in after:
+            journal.append(record)
+    journal.close(remove=False)
+    left = Journal.open(tmp_path / "journal")
+    assert left.state.ended == "FINISHED"
+    assert (left.state.lost, left.state.end_at_risk) == known
+    left.close(remove=True)

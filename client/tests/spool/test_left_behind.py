@@ -88,6 +88,44 @@ def test_killed_process_loses_nothing_and_its_run_is_killed(
     assert sync(way) == (0, [])
 
 
+def test_run_ends_though_the_server_is_away_as_sync_begins(
+    way: Gate, truth: MlflowClient, script: Script, journals: Callable[[], list[str]]
+) -> None:
+    text = (
+        "with mlflow.start_run(run_name='late end') as run:\n"
+        f"    mlflow.log_param('a', 1); mlflow.MlflowClient().get_run(run.info.run_id); {WAITS}"
+    )
+    assert script(text, kill=True).returncode == -signal.SIGKILL
+    way.fault = way.unavailable
+    code, (told,) = sync(way)
+    assert (code, told["waits_for"]) == (1, "HTTP 503")
+    assert journals()
+    way.fault = None
+    assert sync(way)[0] == 0
+    assert runs(truth, "late end")[0].info.status == "KILLED"
+
+
+def test_run_with_a_local_id_is_found_again_without_the_list_of_ids(
+    way: Gate, truth: MlflowClient, script: Script, spool_folder: Path
+) -> None:
+    """A full disk has no room for the list; the run's own journal knows."""
+    ids = spool_folder / "ids.jsonl"
+    way.fault = lambda asked, forward: (
+        forward() if any(spool_folder.glob("local-*")) else way.unavailable(asked, forward)
+    )
+    text = (
+        "with mlflow.start_run(run_name='no list') as run:\n"
+        f'    while f\'"{{run.info.run_id}}", "real"\' not in open({str(ids)!r}).read(): time.sleep(0.1)\n'
+        f"    mlflow.log_param('a', 1); {WAITS}"
+    )
+    assert script(text, kill=True).returncode == -signal.SIGKILL
+    ids.unlink()
+    code, (told,) = sync(way)
+    (run,) = runs(truth, "no list")
+    assert (code, told["lost"], told["run_id"]) == (0, 0, run.info.run_id)
+    assert (run.info.status, run.data.params) == ("KILLED", {"a": "1"})
+
+
 def test_run_begun_and_ended_while_the_server_was_away_is_sent_by_sync(
     way: Gate, truth: MlflowClient, script: Script
 ) -> None:

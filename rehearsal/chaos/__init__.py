@@ -1,0 +1,1 @@
+"""Shows that no logged value is lost: seeded faults on the rehearsed stack, a ledger beside each script."""
