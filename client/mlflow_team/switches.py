@@ -1,4 +1,4 @@
-"""The off switches: one variable for each piece that works by itself, one for all of them."""
+"""The switches: one variable for each piece that works by itself, one for all of them."""
 
 import os
 from enum import StrEnum
@@ -8,7 +8,7 @@ OFF = ("0", "false", "no", "off")
 
 
 class Piece(StrEnum):
-    """What works without being called; switched off by `MLFLOW_TEAM_<NAME>=off`."""
+    """What works without being called; `MLFLOW_TEAM_<NAME>=off` and `=on` switch it."""
 
     PROVENANCE = "PROVENANCE"
     DIFF = "DIFF"
@@ -16,6 +16,7 @@ class Piece(StrEnum):
     CONTRACT = "CONTRACT"
     NOTIFY = "NOTIFY"
     ENDS = "ENDS"
+    CONSOLE = "CONSOLE"
 
     @property
     def variable(self) -> str:
@@ -23,6 +24,11 @@ class Piece(StrEnum):
         return f"MLFLOW_TEAM_{self.value}"
 
 
+# Off unless switched on.
+ASKED_FOR = (Piece.CONSOLE,)
+
+
 def on(piece: Piece) -> bool:
     """Tell whether a piece may work."""
-    return all(os.environ.get(name, "").strip().lower() not in OFF for name in (ALL, piece.variable))
+    told, all_told = (os.environ.get(name, "").strip().lower() for name in (piece.variable, ALL))
+    return told not in ((*OFF, "") if piece in ASKED_FOR else OFF) and all_told not in OFF
