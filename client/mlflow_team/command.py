@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from . import switches
 from .bad_input import BadInputError
 from .commands import (
     chat,
@@ -14,11 +15,12 @@ from .commands import (
     import_runs,
     lineage,
     reproduce,
+    sync,
     ui,
 )
 
 BAD_INPUT = 2
-COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat, import_runs, export_runs)
+COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat, sync, import_runs, export_runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         command.add(commands)
     options = parser.parse_args(arguments)
+    # A person waits for the server's own answer.
+    switches.suspend(switches.Piece.SPOOL)
     try:
         return options.run(options)
     except BadInputError as error:

@@ -17,6 +17,8 @@ class Piece(StrEnum):
     NOTIFY = "NOTIFY"
     ENDS = "ENDS"
     CONSOLE = "CONSOLE"
+    SPOOL = "SPOOL"
+    HEARTBEAT = "HEARTBEAT"
 
     @property
     def variable(self) -> str:
@@ -27,8 +29,16 @@ class Piece(StrEnum):
 # Off unless switched on.
 ASKED_FOR = (Piece.CONSOLE,)
 
+_suspended: set[Piece] = set()
+
+
+def suspend(piece: Piece) -> None:
+    """Switch a piece off in this process alone: its children inherit nothing."""
+    _suspended.add(piece)
+
 
 def on(piece: Piece) -> bool:
     """Tell whether a piece may work."""
     told, all_told = (os.environ.get(name, "").strip().lower() for name in (piece.variable, ALL))
-    return told not in ((*OFF, "") if piece in ASKED_FOR else OFF) and all_told not in OFF
+    refused = (*OFF, "") if piece in ASKED_FOR else OFF
+    return piece not in _suspended and told not in refused and all_told not in OFF

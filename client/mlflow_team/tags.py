@@ -13,7 +13,10 @@ PLATFORM = "mlflow_team.platform"
 HOST = "mlflow_team.host"
 ACCELERATOR = "mlflow_team.accelerator"
 NOTEBOOK = "mlflow_team.notebook"
+LOCAL_ID = "mlflow_team.local_id"  # by which the process that made it finds the run again
+HEARTBEAT = "mlflow_team.heartbeat"  # seconds since 1970 by the server's clock, and seconds between two
 # On a run, made when it ends or later.
+INCOMPLETE = "mlflow_team.incomplete"  # JSON: lost, why and, until they are sent, spooled
 CONTRACT_MISSING = "mlflow_team.contract.missing"  # JSON list of what the contract asks for
 ERROR = "mlflow_team.error"  # the last line of the traceback, secrets masked
 UPLOADS_FAILED = "mlflow_team.uploads.failed"  # JSON list of paths with reasons

@@ -1,6 +1,8 @@
 """Tells run_events when a run starts and ends: MLflow's own stores, which plugins may stand in for."""
 
+import json
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +10,13 @@ from mlflow.entities import RunStatus
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.credentials import get_default_host_creds
 
-from . import run_events
+from . import run_events, switches
+from .switches import Piece
 
 if TYPE_CHECKING:
     from mlflow.store.tracking.abstract_store import AbstractStore
+
+    from .spool.spool import Spool
 
 # Set in a server's processes, which find this plugin too when they share a client's environment.
 IN_SERVER = "_MLFLOW_SERVER_FILE_STORE"
@@ -44,6 +49,32 @@ class Recorded:
 
 class RecordedRestStore(Recorded, RestStore):
     """A tracking server's client."""
+
+    _spool: "Spool | None" = None
+
+    def _call_endpoint(
+        self,
+        api: Any,
+        json_body: str | None = None,
+        endpoint: str | None = None,
+        retry_timeout_seconds: int | None = None,
+        response_proto: Any = None,
+    ) -> Any:
+        """Let the spool answer, which asks the server or keeps what it does not take."""
+        mlflows = super()._call_endpoint
+        if response_proto is not None or not switches.on(Piece.SPOOL) or sys.platform == "win32":
+            return mlflows(api, json_body, endpoint, retry_timeout_seconds, response_proto)
+        if self._spool is None:
+            from .spool import artifacts, spool  # noqa: PLC0415 - only for a server's clients
+
+            self._spool = spool.Spool(self)
+            artifacts.know(self._spool)
+
+        def plain(body: dict[str, Any], where: str) -> Any:
+            text = json.dumps(body) if json_body is not None else None
+            return mlflows(api, text, where or endpoint, retry_timeout_seconds)
+
+        return self._spool.call(api.DESCRIPTOR.name, json.loads(json_body or "{}"), endpoint, plain)
 
 
 def rest(store_uri: str, artifact_uri: str | None = None) -> RecordedRestStore:  # noqa: ARG001 - MLflow's call

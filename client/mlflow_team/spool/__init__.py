@@ -1,0 +1,1 @@
+"""What the tracking server has not acknowledged: kept on this machine, sent in order, counted when lost."""

@@ -1,0 +1,145 @@
+"""Whether the tracking server answers, and how long a caller may wait to find out."""
+
+import contextlib
+import email.utils
+import json
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+
+# A server that has not answered for this long is away: a slow request has its time, no script seems to hang.
+AWAY_SECONDS = 10.0
+# What a script waits per call once the server is away.
+LOOP_SECONDS = 0.05
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 15.0
+# Of one request; doubled each time it was too short.
+REQUEST_SECONDS, LONGEST_REQUEST_SECONDS = 10.0, 120.0
+# Answers that another time will not have: logins, limits, what stands before the server, its database.
+PASSING = frozenset({401, 403, 407, 408, 425, 429})
+SERVER_ERROR = 500
+# MLflow's name for whatever SQLAlchemy raised but a lost connection: a full pool of connections among it.
+DATABASE_ERROR = "BAD_REQUEST"
+
+
+class AwayError(RuntimeError):
+    """The server does not answer, or not this time."""
+
+    def __init__(
+        self, reason: str, *, pause: float = 0.0, timeout: bool = False, suspect: bool = False
+    ) -> None:
+        """Say why.
+
+        Args:
+            reason: for people.
+            pause: seconds for which the server wants to be left alone.
+            timeout: it did not answer in time.
+            suspect: MLflow itself failed over it: what was asked may be at fault.
+        """
+        super().__init__(reason)
+        self.pause = pause
+        self.timeout = timeout
+        self.suspect = suspect
+
+
+class RefusedError(RuntimeError):
+    """The server will never take this."""
+
+    def __init__(self, error: MlflowException) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+    @property
+    def code(self) -> str:
+        """Return MLflow's name for the error."""
+        return str(self.error.error_code)
+
+
+class Reach:
+    """Since when the server has not answered; shared by the script's thread and the sender's."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.reason = ""
+        self._since: float | None = None
+        self._failures = 0
+        self._timeouts = 0
+        self.clock_ahead = 0.0
+
+    @property
+    def away(self) -> bool:
+        """Tell whether the server is known to be away."""
+        since = self._since
+        return since is not None and time.monotonic() - since > AWAY_SECONDS
+
+    @property
+    def failing(self) -> bool:
+        """Tell whether the last request failed."""
+        return self._failures > 0
+
+    @property
+    def seconds(self) -> float:
+        """Return how long a request may take."""
+        return min(LONGEST_REQUEST_SECONDS, REQUEST_SECONDS * 2**self._timeouts)
+
+    def asked(self) -> None:
+        """Begin to wait for an answer: no answer is as good as a bad one."""
+        with self.changed:
+            if self._since is None:
+                self._since = time.monotonic()
+
+    def answered(self, headers: Mapping[str, str]) -> None:
+        """Forget the failures."""
+        with self.changed:
+            self._since, self._failures, self._timeouts = None, 0, 0
+            self.changed.notify_all()
+        with contextlib.suppress(ValueError, TypeError):
+            told = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
+            self.clock_ahead = told - time.time()
+
+    def failed(self, error: AwayError) -> float:
+        """Count a failure; return how long to leave the server alone."""
+        with self.changed:
+            self.reason = str(error)
+            self._failures += 1
+            self._timeouts += error.timeout
+            self.changed.notify_all()
+            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 16))
+            return max(pause, min(error.pause, LONGEST_PAUSE_SECONDS))
+
+
+def judge(status: int, headers: Mapping[str, str], text: str) -> None:
+    """Return when an answer is what was asked for.
+
+    Raises:
+        AwayError: another time it may be.
+        RefusedError: it never will.
+    """
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
+        return
+    try:
+        told: Any = json.loads(text)
+        code = str(told["error_code"])
+    except (ValueError, TypeError, KeyError):
+        # Not MLflow's: something on the way answered in its place.
+        raise AwayError(f"HTTP {status}", pause=_pause(headers)) from None
+    if status in PASSING or status >= SERVER_ERROR or code == DATABASE_ERROR:
+        reason = f"HTTP {status} {code}: {told.get('message', '')}"[:300]
+        suspect = code in (DATABASE_ERROR, "INTERNAL_ERROR")
+        raise AwayError(reason, pause=_pause(headers), suspect=suspect)
+    raise RefusedError(MlflowException(str(told.get("message", text)), error_code=_number(code)))
+
+
+def _number(code: str) -> int:
+    from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode  # noqa: PLC0415 - slow to load
+
+    return ErrorCode.Value(code) if code in ErrorCode.keys() else INTERNAL_ERROR  # noqa: SIM118 - protobuf's
+
+
+def _pause(headers: Mapping[str, str]) -> float:
+    try:
+        return max(0.0, float(headers.get("Retry-After", "0")))
+    except ValueError:
+        return 0.0

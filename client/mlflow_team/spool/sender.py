@@ -1,0 +1,134 @@
+"""The thread that sends: each journal in order, none behind another that is stuck."""
+
+import contextlib
+import threading
+import time
+
+from . import heartbeat
+from .account import Account
+from .delivery import Delivery
+from .reach import AwayError, RefusedError
+from .server import Server
+
+# A value waits so long for others to go with it; whoever reads or ends a run hurries it.
+LINGER_SECONDS = 0.5
+# How often a server that is away is asked when there is nothing to send to it.
+PROBE_SECONDS = 5.0
+Key = tuple[str, bool]
+
+
+class Sender:
+    """Started with the first value; a daemon, since what it has not sent is on the disk."""
+
+    def __init__(
+        self,
+        server: Server,
+        deliveries: dict[Key, Delivery],
+        lock: threading.RLock,
+        active: set[str],
+        account: Account,
+    ) -> None:
+        self._server = server
+        self._reach = server.reach
+        self._deliveries = deliveries
+        self._lock = lock
+        self._active = active
+        self._account = account
+        self._work = threading.Event()
+        self._hurry = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._beat_at = 0.0
+
+    def work(self) -> None:
+        """Tell it that there is something to send."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="mlflow-team-spool", daemon=True)
+                    self._thread.start()
+        if not self._work.is_set():
+            self._work.set()
+
+    def hurry(self) -> None:
+        """Let it send at once what waits."""
+        self._hurry.set()
+        self.work()
+
+    def _run(self) -> None:
+        while True:
+            self._work.wait(self._idle())
+            self._hurry.wait(LINGER_SECONDS)
+            self._work.clear()
+            self._hurry.clear()
+            while (pause := self._round()) is not None:
+                self._hurry.wait(pause)
+                self._hurry.clear()
+
+    def _idle(self) -> float:
+        return PROBE_SECONDS if self._reach.failing else heartbeat.SECONDS
+
+    def _round(self) -> float | None:
+        """Send what can be sent; return how long to wait with the rest, None when there is none."""
+        again = None
+        for key, delivery in self._all():
+            now = time.monotonic()
+            if delivery.not_before > now:
+                wait = delivery.not_before - now
+            else:
+                while delivery.step():
+                    self._said()
+                wait = max(0.0, delivery.not_before - time.monotonic()) if delivery.journal.waiting else None
+                if self._reach.failing:
+                    delivery.journal.to_disk()
+            if wait is not None:
+                again = wait if again is None else min(again, wait)
+            self._said()
+            self._settle(key, delivery)
+        if again is None and self._reach.failing:
+            with contextlib.suppress(AwayError, RefusedError):
+                self._server.once("SearchExperiments", {"max_results": 1})
+        self._beat()
+        return again
+
+    def _all(self) -> list[tuple[Key, Delivery]]:
+        with self._lock:
+            return list(self._deliveries.items())
+
+    def _said(self) -> None:
+        with self._reach.changed:
+            self._reach.changed.notify_all()
+
+    def _settle(self, key: Key, delivery: Delivery) -> None:
+        """Close a journal that has nothing left, once its run is over; tell the run what it lacks."""
+        run_id, artifacts = key
+        journal = delivery.journal
+        if not self._reach.failing and (journal.state.untold or journal.state.marked or artifacts):
+            over = run_id not in self._active
+            delivery.mark(spooled=journal.waiting if artifacts and over else 0)
+        if run_id not in self._active:
+            self.release(key)
+
+    def release(self, key: Key) -> None:
+        """Close a journal that has nothing left."""
+        with self._lock:
+            delivery = self._deliveries.get(key)
+            if (
+                delivery is None
+                or delivery.users
+                or delivery.journal.waiting
+                or delivery.journal.state.untold
+            ):
+                return
+            del self._deliveries[key]
+            state = delivery.journal.state
+            self._account.add(key[0], sent=state.sent, lost=state.lost)
+            delivery.journal.close(remove=True)
+
+    def _beat(self) -> None:
+        if not heartbeat.on() or time.monotonic() < self._beat_at or self._reach.failing:
+            return
+        self._beat_at = time.monotonic() + heartbeat.SECONDS
+        for (run_id, artifacts), delivery in self._all():
+            if run_id in self._active and not artifacts:
+                with contextlib.suppress(AwayError):
+                    delivery.beat(heartbeat.SECONDS)
