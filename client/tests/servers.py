@@ -45,8 +45,8 @@ class Server:
 
 
 @contextmanager
-def server(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Serve while the context is open."""
+def server(answer: Callable[[Asked], Answer | None], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Serve while the context is open; None ends the connection without an answer."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -57,6 +57,9 @@ def server(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None)
             asked = Asked(self.command, self.requestline.split()[1], self.headers, body)
             running.asked.append(asked)
             said = answer(asked)
+            if said is None:
+                self.close_connection = True
+                return
             self.send_response_only(said.status)
             for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
                 self.send_header(name, value)

@@ -17,7 +17,7 @@ from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepositor
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 from .identities import LOCAL
-from .reach import AwayError
+from .reach import AwayError, innermost
 
 if TYPE_CHECKING:
     from .spool import Spool
@@ -54,7 +54,7 @@ def upload(uri: str, file: Path, path: str | None) -> None:
     try:
         get_artifact_repository(uri).log_artifact(str(file), path)
     except Exception as error:
-        raise AwayError(f"artifact store: {type(error).__name__}: {error}"[:300]) from error
+        raise AwayError(f"artifact store: {innermost(error)}") from error
     finally:
         _sending.now = False
 

@@ -21,7 +21,7 @@ from .record import SET_TAG, TWINS, UPDATE_RUN, Record
 from .server import Server
 
 # Without any progress for so long, the rest stays where it is.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.1
 FATE = "the process died on {} without a word: SIGKILL, no memory left, or a lost machine"
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlflow.exceptions import MlflowException
+from urllib3.exceptions import HTTPError
 
 # A server that has not answered for this long is away: a slow request has its time, no script seems to hang.
 AWAY_SECONDS = 10.0
@@ -20,6 +21,7 @@ REQUEST_SECONDS, LONGEST_REQUEST_SECONDS = 10.0, 120.0
 # Answers that another time will not have: logins, limits, what stands before the server, its database.
 PASSING = frozenset({401, 403, 407, 408, 425, 429})
 SERVER_ERROR = 500
+REASON_CHARACTERS = 300
 # MLflow's name for whatever SQLAlchemy raised but a lost connection: a full pool of connections among it.
 DATABASE_ERROR = "BAD_REQUEST"
 
@@ -126,7 +128,7 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> None:
         # Not MLflow's: something on the way answered in its place.
         raise AwayError(f"HTTP {status}", pause=_pause(headers)) from None
     if status in PASSING or status >= SERVER_ERROR or code == DATABASE_ERROR:
-        reason = f"HTTP {status} {code}: {told.get('message', '')}"[:300]
+        reason = f"HTTP {status} {code}: {told.get('message', '')}"[:REASON_CHARACTERS]
         suspect = code in (DATABASE_ERROR, "INTERNAL_ERROR")
         raise AwayError(reason, pause=_pause(headers), suspect=suspect)
     raise RefusedError(MlflowException(str(told.get("message", text)), error_code=_number(code)))
@@ -143,3 +145,14 @@ def _pause(headers: Mapping[str, str]) -> float:
         return max(0.0, float(headers.get("Retry-After", "0")))
     except ValueError:
         return 0.0
+
+
+def innermost(error: BaseException) -> str:
+    """Return what really happened: MLflow, requests and urllib3 wrap it, address and all."""
+    inner: object = (
+        (error.__cause__ or error.__context__ or error) if isinstance(error, MlflowException) else error
+    )
+    while isinstance(inner, BaseException):
+        error, inner = inner, getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+    text = str(error).rpartition(": ")[2] if isinstance(error, HTTPError) else str(error)
+    return text[:REASON_CHARACTERS] or type(error).__name__

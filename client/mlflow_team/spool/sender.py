@@ -49,8 +49,11 @@ class Sender:
         if not self._work.is_set():
             self._work.set()
 
-    def hurry(self) -> None:
-        """Let it send at once what waits."""
+    def hurry(self, *, at_once: bool = False) -> None:
+        """Let it send what waits; `at_once` even to a server that it would leave alone for a while."""
+        if at_once:
+            for _, delivery in self._all():
+                delivery.not_before = 0.0
         self._hurry.set()
         self.work()
 

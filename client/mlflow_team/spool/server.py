@@ -8,11 +8,10 @@ from mlflow.protos import service_pb2
 from mlflow.utils.proto_json_utils import parse_dict
 from mlflow.utils.rest_utils import http_request
 from mlflow.utils.workspace_context import get_request_workspace
-from urllib3.exceptions import HTTPError
 
 from mlflow_team import tags
 
-from .reach import AwayError, Reach, RefusedError, judge
+from .reach import AwayError, Reach, RefusedError, innermost, judge
 from .record import CREATE_EXPERIMENT, CREATE_MODEL, CREATE_RUN
 
 if TYPE_CHECKING:
@@ -67,9 +66,8 @@ class Server:
         except MlflowException as error:
             if error.error_code == "FEATURE_DISABLED":
                 raise RefusedError(error) from error
-            cause = error.__cause__ or error.__context__
             raise AwayError(
-                _innermost(cause or error), timeout=isinstance(cause, requests.Timeout)
+                innermost(error), timeout=isinstance(error.__cause__, requests.Timeout)
             ) from error
         try:
             judge(response.status_code, response.headers, response.text)
@@ -147,11 +145,3 @@ class Server:
             found = self.once("SearchLoggedModels", {"experiment_ids": [experiment], "filter": same})
             return service_pb2.CreateLoggedModel.Response(model=found.models[0]) if found.models else None
         raise ValueError(api)
-
-
-def _innermost(error: BaseException) -> str:
-    """Return what really happened: requests and urllib3 wrap it, address and all."""
-    inner: object = error
-    while isinstance(inner, BaseException):
-        error, inner = inner, getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-    return str(error).rpartition(": ")[2][:300] if isinstance(error, HTTPError) else str(error)[:300]

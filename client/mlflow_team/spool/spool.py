@@ -29,7 +29,7 @@ from .identities import LOCAL, MODEL, Identities, new
 from .journal import Header, Journal
 from .local_answers import LocalAnswers
 from .mirror import Mirror
-from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, Reach, RefusedError
+from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, Reach, RefusedError, innermost
 from .record import (
     ARTIFACT,
     CREATE_EXPERIMENT,
@@ -129,7 +129,7 @@ class Spool:
             try:
                 send()
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = innermost(error)
                 if _strict():
                     raise
             else:
@@ -382,6 +382,11 @@ class Spool:
     def _flush(self, run_id: str | None) -> None:
         """Wait for a run's values, or for all, while the server takes them."""
         begun = told = time.monotonic()
+        if self.reach.away:
+            # It may be back since it was last asked.
+            self._sender.hurry(at_once=True)
+            with self.reach.changed:
+                self.reach.changed.wait_for(lambda: not self.reach.away, LOOP_SECONDS)
         while waiting := self._waiting(run_id):
             self._sender.hurry()
             with self.reach.changed:

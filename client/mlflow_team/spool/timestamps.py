@@ -14,10 +14,10 @@ AHEAD_MILLISECONDS = 60_000
 
 
 class Timestamps:
-    """The last time given, by run and metric."""
+    """The times given last, by run and metric: the newest, and that of each step since the clock passed it."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], tuple[Any, int]] = {}
+        self._last: dict[tuple[str, str], tuple[int, dict[Any, int]]] = {}
 
     def part(self, run_id: str, metric: dict[str, Any]) -> None:
         """Make a metric's time later than that of the one before, at the same step."""
@@ -25,10 +25,13 @@ class Timestamps:
         if abs(time.time() * 1000 - given) > NOW_MILLISECONDS:
             return
         key, step = (run_id, metric["key"]), metric.get("step", 0)
-        known, last = self._last.get(key, (None, 0))
-        if known == step and given <= last < given + AHEAD_MILLISECONDS:
-            given = metric["timestamp"] = last + 1
-        self._last[key] = (step, given)
+        newest, steps = self._last.get(key, (0, {}))
+        if not given <= newest < given + AHEAD_MILLISECONDS:
+            newest, steps = 0, {}
+        if steps.get(step, 0) >= given:
+            given = metric["timestamp"] = steps[step] + 1
+        steps[step] = given
+        self._last[key] = (max(newest, given), steps)
 
     def forget(self, run_id: str) -> None:
         """Forget a run that has ended."""
