@@ -1,7 +1,5 @@
 """A console takes the way of all artifacts: into the spool when its store is away."""
 
-import subprocess
-from collections.abc import Callable
 
 import mlflow
 import pytest
