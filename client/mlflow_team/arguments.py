@@ -17,10 +17,13 @@ SECRET_VALUE = re.compile(
     r"|sk-[\w-]{20,}|hf_\w{20,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
 )
 # A password may hold @ and /, and what follows a host's name may be a port and hold an @ further on.
-URL_LOGIN = re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)([^/\s:@]*:(?!\d+(/|$))\S+|[^/\s]+)@", re.IGNORECASE)
+# No scheme is longer; unbounded, a long line without spaces would take seconds.
+URL_LOGIN = re.compile(
+    r"(?P<kept>\b[a-z][a-z0-9+.-]{0,40}://)([^/\s:@]*:(?!\d+(/|$))\S+|[^/\s]+)@", re.IGNORECASE
+)
 # Inside a word: a link's query, a header, JSON.
 NAMED = re.compile(
-    rf"""(?P<kept>(?<![a-z])[\w.-]*?{SECRET_NAME.pattern[:-1]}["']?\s*[=:]\s*["']?((bearer|basic)\s+)?)"""
+    rf"""(?P<kept>{SECRET_NAME.pattern[:-1]}["']?\s*[=:]\s*["']?((bearer|basic)\s+)?)"""
     rf"""(?!//)[^\s&"',;}}]+""",
     re.IGNORECASE,
 )

@@ -15,12 +15,13 @@ from .commands import (
     import_runs,
     lineage,
     reproduce,
+    stale,
     sync,
     ui,
 )
 
 BAD_INPUT = 2
-COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat, sync, import_runs, export_runs)
+COMMANDS = (ui, lineage, reproduce, contract, check, compare, chat, sync, stale, import_runs, export_runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

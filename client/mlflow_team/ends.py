@@ -22,8 +22,9 @@ LONGEST = 500
 class TerminatedError(SystemExit):
     """SIGTERM, where it would have ended the process at once: `with` blocks and exit handlers still run."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: FrameType | None) -> None:
         super().__init__(128 + signal.SIGTERM)  # as a shell tells such an end
+        self.stack = "".join(traceback.format_stack(where))  # Python drops a SystemExit's own traceback
 
     def __str__(self) -> str:
         return "SIGTERM"
@@ -86,6 +87,16 @@ def tell(run_id: str, ended: str) -> None:
     MlflowClient().set_tag(run_id, tags.ERROR, last_line(error))
 
 
+def unprinted(ended: str) -> str:
+    """Return the traceback of what ends a run so, unless Python has printed it; it may do so later."""
+    error = _death.cause or sys.exc_info()[1]
+    if isinstance(error, TerminatedError):
+        return f"Traceback (most recent call last):\n{error.stack}{error}\n"
+    if error is None or ended == FINISHED or error is _death.cause:
+        return ""
+    return "".join(traceback.format_exception(error))
+
+
 def last_line(error: BaseException) -> str:
     """Return what a traceback ends in, without secrets."""
     name, *rest = "".join(traceback.format_exception_only(error)).strip().splitlines()
@@ -93,10 +104,10 @@ def last_line(error: BaseException) -> str:
     return arguments.without_secrets(line)[:LONGEST]
 
 
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+def _terminated(_number: int, frame: FrameType | None) -> NoReturn:
     # Once: whoever sends it again means it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _death.cause = TerminatedError()
+    _death.cause = TerminatedError(frame)
     raise _death.cause
 
 

@@ -11,10 +11,12 @@ from .switches import Piece
 LOG = logging.getLogger("mlflow_team")
 
 # Piece that can be switched off, module, function; in this order.
-WATCHED = ((Piece.ENDS, ".ends", "watch"),)
+CREATED = ((Piece.CONSOLE, ".console.capture", "begin"),)
+WATCHED = ((Piece.ENDS, ".ends", "watch"), (Piece.CONSOLE, ".console.capture", "resume"))
 STARTED = ((Piece.PROVENANCE, ".provenance", "store"),)
 ENDING = (
     (Piece.ENDS, ".ends", "tell"),
+    (Piece.CONSOLE, ".console.capture", "end"),
     (None, ".uploads", "before_end"),
     (Piece.CONTRACT, ".contract", "mark"),
 )
@@ -28,6 +30,7 @@ _warned: set[str] = set()
 def started(run_id: str, run_tags: Mapping[str, str]) -> None:
     """Begin to record a run, if a person's script started it: an import's runs have no command."""
     if tags.COMMAND in run_tags:
+        _each(CREATED, run_id)
         resumed(run_id)
         _each(STARTED, run_id)
 

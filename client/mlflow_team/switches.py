@@ -1,4 +1,4 @@
-"""The off switches: one variable for each piece that works by itself, one for all of them."""
+"""The switches: one variable for each piece that works by itself, one for all of them."""
 
 import os
 from enum import StrEnum
@@ -8,7 +8,7 @@ OFF = ("0", "false", "no", "off")
 
 
 class Piece(StrEnum):
-    """What works without being called; switched off by `MLFLOW_TEAM_<NAME>=off`."""
+    """What works without being called; `MLFLOW_TEAM_<NAME>=off` and `=on` switch it."""
 
     PROVENANCE = "PROVENANCE"
     DIFF = "DIFF"
@@ -16,6 +16,7 @@ class Piece(StrEnum):
     CONTRACT = "CONTRACT"
     NOTIFY = "NOTIFY"
     ENDS = "ENDS"
+    CONSOLE = "CONSOLE"
     SPOOL = "SPOOL"
     HEARTBEAT = "HEARTBEAT"
 
@@ -24,6 +25,9 @@ class Piece(StrEnum):
         """Return the environment variable."""
         return f"MLFLOW_TEAM_{self.value}"
 
+
+# Off unless switched on.
+ASKED_FOR = (Piece.CONSOLE,)
 
 _suspended: set[Piece] = set()
 
@@ -35,6 +39,6 @@ def suspend(piece: Piece) -> None:
 
 def on(piece: Piece) -> bool:
     """Tell whether a piece may work."""
-    return piece not in _suspended and all(
-        os.environ.get(name, "").strip().lower() not in OFF for name in (ALL, piece.variable)
-    )
+    told, all_told = (os.environ.get(name, "").strip().lower() for name in (piece.variable, ALL))
+    refused = (*OFF, "") if piece in ASKED_FOR else OFF
+    return piece not in _suspended and told not in refused and all_told not in OFF

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from client.tests.tracking import empty_database, tracking  # noqa: F401 - fixtures
+from mlflow_team import switches
 from mlflow_team.token import TokenSource
 
 KEY, SECRET, SESSION = "ASIAEXAMPLEEXAMPLE00", "secret+/of=the-session", "session/token+with=signs&more%"
@@ -30,6 +31,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "MLFLOW_TEAM_STS_REGION": REGION,
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(switches, "_suspended", set())  # a command's process ends with it
     return tmp_path
 
 

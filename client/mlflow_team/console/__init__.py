@@ -1,0 +1,1 @@
+"""What a run's script prints, kept as one of its artifacts."""
