@@ -15,6 +15,7 @@ from client.tests.tracking import empty_database, tracking  # noqa: F401 - fixtu
 from docs.tests.markdown import fences, inline_code
 from mlflow_team import command, data, switches, tags
 from mlflow_team.chat import address
+from mlflow_team.spool import asking, folder
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recording.md").read_text()
@@ -48,7 +49,8 @@ def test_every_option_belongs_to_a_command_or_the_example() -> None:
 def test_every_switch_is_one_and_all_of_them_are_told() -> None:
     told = set(re.findall(r"MLFLOW_TEAM_\w+", WORDS))
     pieces = {piece.variable for piece in switches.Piece}
-    assert told == {switches.ALL, *pieces, address.FILE, address.PARAMETER}
+    others = {address.FILE, address.PARAMETER, folder.FOLDER, folder.MEGABYTES, asking.STRICT}
+    assert told == {switches.ALL, *pieces, *others}
 
 
 def test_every_tag_parameter_and_artifact_is_written_so() -> None:
