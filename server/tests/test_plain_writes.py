@@ -71,6 +71,12 @@ def test_a_text_that_mlflow_cuts_or_postgres_refuses_is_mlflows(route: str, long
         assert pair(route, value=value) is None
 
 
+@pytest.mark.parametrize("route", [PARAMETER, TAG])
+@pytest.mark.parametrize("key", [[7], {}, None, 7, "", "..", "k" * 251])
+def test_a_key_that_is_none_is_mlflows_to_judge(route: str, key: Any) -> None:
+    assert pair(route, key=key) is None
+
+
 @pytest.mark.parametrize("key", ["mlflow.user", "mlflow.runName"])
 def test_tags_that_are_more_than_tags_are_the_stores(key: str) -> None:
     batch = {"run_id": RUN, "tags": [{"key": key, "value": "v"}]}

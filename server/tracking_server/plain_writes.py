@@ -170,9 +170,10 @@ def _has_run_too(given: dict[str, Any]) -> bool:
 
 
 def _tag(given: dict[str, Any]) -> Pair:
-    if given.get("key") in NOT_ONLY_TAGS:
+    key, value = _pair(given, MAX_TAG_VAL_LENGTH)
+    if key in NOT_ONLY_TAGS:
         raise _NotPlainError
-    return _pair(given, MAX_TAG_VAL_LENGTH)
+    return key, value
 
 
 def _pair(given: dict[str, Any], longest: int) -> Pair:
