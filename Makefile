@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 K ?=
 IMAGE ?=
+CASES ?= 20000
 ARGS ?=
 UV := .venv/bin/uv
 # No byte of a lock is trusted without its hash.
@@ -14,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up chaos test check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client deploy destroy
+.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +77,9 @@ chaos: setup ## kill, cut and fill what training runs on, hundreds of times, and
 
 test: setup ## run every test this machine can run (K=word selects)
 	@.venv/bin/python -m pytest $(if $(K),-k "$(K)")
+
+differential: setup ## ask our server and stock MLflow the same 20,000 times and compare answers and rows (CASES=n)
+	@.venv/bin/python -m server.tests.differential $(CASES)
 
 check: setup ## lint and check types
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .

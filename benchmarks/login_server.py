@@ -1,10 +1,12 @@
-"""The servers that `benchmarks.login` compares: `python -m benchmarks.login_server login|without PORT`."""
+"""Servers to compare, with the login or without: `python -m benchmarks.login_server login|without PORT`."""
 
 import base64
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from server.tracking_server.caller import Caller, Level
 from server.tracking_server.database import URI
@@ -17,6 +19,7 @@ HOST = "127.0.0.1"
 PLACE = Place(server_id=HOST, region="eu-west-1", sts="https://sts.eu-west-1.amazonaws.com")
 ARN = "arn:aws:sts::111122223333:assumed-role/vision-writer/ada"
 ROOT = "s3://bench-login"
+App = Callable[..., Any]
 # As long as those of STS are.
 SESSION_TOKEN = "A" * 1200
 
@@ -43,8 +46,14 @@ async def _answer(_: Token) -> str:
     return ARN
 
 
-def main(kind: str, port: int) -> None:
-    """Serve MLflow's app, behind the login or not, on the Postgres that the environment names."""
+def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> None:
+    """Serve MLflow's app, behind the login or not, on the Postgres that the environment names.
+
+    Args:
+        kind: "login" is as deployed, but for STS and the database's token; anything else is MLflow's app.
+        port: on loopback.
+        wrap: what stands before MLflow's app, behind ours.
+    """
     backend = Backend(region=PLACE.region, host="", port=0, database="", user="", artifact_root=ROOT)
     os.environ.update(mlflow_environment(backend))
     # They read the environment when they are imported.
@@ -56,16 +65,24 @@ def main(kind: str, port: int) -> None:
     from server.tracking_server import stores, tables  # noqa: PLC0415
     from server.tracking_server.application import Application  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
+    from server.tracking_server.database import begin  # noqa: PLC0415
+    from server.tracking_server.fast_path import fast_writes  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
+    from server.tracking_server.write_pool import WritePool  # noqa: PLC0415
 
     if kind == "login":
         stores.register(ROOT)
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
+    mlflow_app = wrap(app)
+    if kind != "login":
+        serve(mlflow_app, HOST, port)
+        return
     caller = Caller(name="ada", team=TEAM, level=Level.WRITER)
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
-    serve(Application(app, login, Audit(), VERSION) if kind == "login" else app, HOST, port)
+    pool = WritePool(lambda: begin(str))
+    serve(Application(mlflow_app, login, Audit(), VERSION, fast_writes(pool, mlflow_app)), HOST, port, pool)
 
 
 if __name__ == "__main__":

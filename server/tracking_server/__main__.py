@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import sqlalchemy
 
-from .database import URI, connect, log_in_by_token
+from .database import URI, connect, log_in_by_token, token_source
 from .errors import SchemaError, StartError
 from .mlflow_environment import mlflow_environment
 from .redaction import redact_logs
@@ -31,6 +31,8 @@ def main() -> int:
         os.environ.update(mlflow_environment(settings.backend))
         region = settings.backend.region
         place = Place(server_id=settings.server_id, region=region, sts=sts_origin(region))
+        new_token = token_source(settings.backend)
+        log_in_by_token(new_token)
         _check_database(settings.backend)
     except StartError as error:
         print(f"tracking-server: {error}", file=sys.stderr)
@@ -40,12 +42,11 @@ def main() -> int:
     warnings.filterwarnings(
         "ignore", r"starlette\.middleware\.wsgi is deprecated", module=r"mlflow\.server\.fastapi_app$"
     )
-    serve_mlflow(settings, place)
+    serve_mlflow(settings, place, new_token)
     return 0
 
 
 def _check_database(backend: Backend) -> None:
-    log_in_by_token(backend)
     engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
     connect(backend, engine.connect, CONNECT_SECONDS, _say).close()
     # MLflow reads its environment when it is imported.

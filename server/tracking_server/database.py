@@ -1,5 +1,6 @@
 """The way into Postgres: libpq reads the environment; the password is a new IAM token each time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,17 +31,29 @@ FINAL = (
 Connection = TypeVar("Connection")
 
 
-def log_in_by_token(backend: Backend) -> None:
-    """Give every SQLAlchemy engine of this process, MLflow's and Alembic's too, a new token at each login.
+def token_source(backend: Backend) -> Callable[[], str]:
+    """Return what makes a new token for each login.
 
     RDS looks at it only then (15 minutes long it would be good), so open connections outlive it.
     """
     client = boto3.client("rds", region_name=backend.region)
+    return lambda: client.generate_db_auth_token(backend.host, backend.port, backend.user)
+
+
+def log_in_by_token(new_token: Callable[[], str]) -> None:
+    """Give every SQLAlchemy engine of this process, MLflow's and Alembic's too, a new token at each login."""
 
     @event.listens_for(Engine, "do_connect")
     def _present_token(dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
         if dialect.name == "postgresql":
-            parameters["password"] = client.generate_db_auth_token(backend.host, backend.port, backend.user)
+            parameters["password"] = new_token()
+
+
+async def begin(new_token: Callable[[], str]) -> Any:
+    """Begin a connection in psycopg2's asynchronous mode, past SQLAlchemy."""
+    # Credentials that run out are asked for anew, over the network.
+    token = await asyncio.to_thread(new_token)
+    return psycopg2.connect(password=token, async_=True)
 
 
 def connect(

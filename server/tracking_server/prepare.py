@@ -16,7 +16,7 @@ import psycopg2
 import sqlalchemy
 
 from . import access_list, artifact_root, database_user
-from .database import URI, connect, log_in_by_token
+from .database import URI, connect, log_in_by_token, token_source
 from .deadline import Deadline
 from .errors import StartError
 from .mlflow_environment import mlflow_environment
@@ -65,7 +65,7 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         _lock(master)
         if database_user.ensure(master, backend):
             say(f"created the database user {backend.user}")
-        log_in_by_token(backend)
+        log_in_by_token(token_source(backend))
         engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
         say(f"logging in as {backend.user} by a token")
         connect(backend, engine.connect, math.inf, say).close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio.to_thread
@@ -14,6 +14,7 @@ from .access_watch import AccessWatch
 from .application import HEALTH, App, Application
 from .audit import NAME as AUDIT
 from .audit import Audit
+from .database import begin
 from .login import Login
 from .mlflow_environment import THREADS
 from .settings import ServerSettings
@@ -59,7 +60,7 @@ LOGGING = {
 }
 
 
-def serve_mlflow(settings: ServerSettings, place: Place) -> None:
+def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[], str]) -> None:
     """Answer until SIGTERM, then finish what is under way."""
     # MLflow reads its environment when it is imported.
     from mlflow.server import handlers  # noqa: PLC0415
@@ -68,6 +69,8 @@ def serve_mlflow(settings: ServerSettings, place: Place) -> None:
     from mlflow.version import VERSION  # noqa: PLC0415
 
     from . import stores, tables  # noqa: PLC0415
+    from .fast_path import fast_writes  # noqa: PLC0415
+    from .write_pool import WritePool  # noqa: PLC0415
 
     stores.register(settings.backend.artifact_root)
     handlers.initialize_backend_stores()
@@ -77,7 +80,9 @@ def serve_mlflow(settings: ServerSettings, place: Place) -> None:
     )
     sts = Sts(place)
     login = Login(place, sts.ask, watch.admit)
-    serve(Application(app, login, Audit(), VERSION), settings.host, settings.port, sts, watch)
+    pool = WritePool(lambda: begin(new_token))
+    application = Application(app, login, Audit(), VERSION, fast_writes(pool, app))
+    serve(application, settings.host, settings.port, sts, watch, pool)
 
 
 def serve(app: App, host: str, port: int, *needs: AbstractAsyncContextManager[object]) -> None:

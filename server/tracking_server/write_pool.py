@@ -1,0 +1,140 @@
+"""A few connections of the event loop's own: writes that come while all are busy share the next commit."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import psycopg2
+from botocore.exceptions import BotoCoreError
+from psycopg2.extensions import POLL_OK, POLL_READ
+
+from .database import words
+from .plain_writes import Write
+from .write_statement import EXECUTE, PREPARE, SETTINGS, arguments
+
+CONNECTIONS = 2
+# In one commit; one request may be as large by itself.
+ROWS_AT_ONCE = 1000
+# Beyond it MLflow's own threads take what comes.
+MOST_WAITING = 1000
+# Above the statement's own timeout: only a lost network takes as long.
+SECONDS = 15
+FAILURES = (psycopg2.Error, BotoCoreError, OSError)
+LOG = logging.getLogger("tracking_server")
+
+Asked = tuple[Write, str, asyncio.Future[bool]]
+
+
+class WritePool:
+    """Writes while the context is open."""
+
+    def __init__(self, open_connection: Callable[[], Awaitable[Any]]) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            open_connection: begins a psycopg2 connection in asynchronous mode.
+        """
+        self._open_connection = open_connection
+        self._queue: asyncio.Queue[Asked] = asyncio.Queue(MOST_WAITING)
+        self._workers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._workers = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    async def write(self, write: Write, workspace: str) -> bool:
+        """Tell whether it is committed; when it is not, MLflow can say why, and may write it again."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((write, workspace, done))
+        except asyncio.QueueFull:
+            return False
+        return await done
+
+    async def _work(self) -> None:
+        connection = None
+        try:
+            while True:
+                group = await self._group()
+                written: set[int] = set()
+                try:
+                    async with asyncio.timeout(SECONDS):
+                        connection = connection or await self._connect()
+                        written = await _execute(connection, group)
+                except FAILURES as error:
+                    LOG.warning("the fast path hands %d requests on: %s", len(group), words(error))
+                    connection = _close(connection)
+                finally:
+                    _tell(group, written)
+        finally:
+            _close(connection)
+
+    async def _group(self) -> list[Asked]:
+        group = [await self._queue.get()]
+        rows = group[0][0].rows
+        while rows < ROWS_AT_ONCE and len(group) < ROWS_AT_ONCE and not self._queue.empty():
+            group.append(self._queue.get_nowait())
+            rows += group[-1][0].rows
+        return group
+
+    async def _connect(self) -> Any:
+        connection = await self._open_connection()
+        try:
+            await _finish(connection)
+            cursor = connection.cursor()  # the connection itself holds it only weakly
+            for statement in (SETTINGS, PREPARE):
+                cursor.execute(statement)
+                await _finish(connection)
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+
+async def _execute(connection: Any, group: list[Asked]) -> set[int]:
+    cursor = connection.cursor()
+    cursor.execute(EXECUTE, arguments([(write, workspace) for write, workspace, _ in group]))
+    await _finish(connection)
+    return {number for (number,) in cursor.fetchall()}
+
+
+def _tell(group: list[Asked], written: set[int]) -> None:
+    for number, (_, _, done) in enumerate(group, 1):
+        if not done.done():
+            done.set_result(number in written)
+
+
+async def _finish(connection: Any) -> None:
+    """Wait until the connection has done what it was told."""
+    loop = asyncio.get_running_loop()
+    while (state := connection.poll()) != POLL_OK:
+        ready = loop.create_future()
+        watch, unwatch = (
+            (loop.add_reader, loop.remove_reader)
+            if state == POLL_READ
+            else (loop.add_writer, loop.remove_writer)
+        )
+        descriptor = connection.fileno()
+        watch(descriptor, _wake, ready)
+        try:
+            await ready
+        finally:
+            unwatch(descriptor)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _close(connection: Any) -> None:
+    if connection is not None:
+        with contextlib.suppress(psycopg2.Error):
+            connection.close()
