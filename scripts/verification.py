@@ -32,6 +32,7 @@ LOGIN_REFUSED = re.compile(
 )
 QUIETLY = {
     "MLFLOW_TEAM_NOTIFY": "off",  # a hello is no news for the team's chat
+    "MLFLOW_TEAM_SPOOL": "off",  # what does not arrive is what is to be found out
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the usual 7 are four silent minutes
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

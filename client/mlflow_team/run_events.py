@@ -22,14 +22,17 @@ ENDING = (
 )
 ENDED = ((Piece.NOTIFY, ".chat.notify", "run_ended"),)
 
+# mlflow.utils.mlflow_tags.MLFLOW_SOURCE_TYPE, which every MLflow process would load for it.
+STARTED_BY_SCRIPT = "mlflow.source.type"
+
 _lock = threading.Lock()
 _watched: set[str] = set()
 _warned: set[str] = set()
 
 
 def started(run_id: str, run_tags: Mapping[str, str]) -> None:
-    """Begin to record a run, if a person's script started it: an import's runs have no command."""
-    if tags.COMMAND in run_tags:
+    """Begin to record a run, if a script made it its active one: MLflow tags it, an import does not."""
+    if STARTED_BY_SCRIPT in run_tags and tags.IMPORT_KEY not in run_tags:
         _each(CREATED, run_id)
         resumed(run_id)
         _each(STARTED, run_id)

@@ -86,6 +86,12 @@ def test_ends_can_be_switched_off(tracking: MlflowClient, tmp_path: Path) -> Non
     assert (run.info.status, tags.ERROR in run.data.tags) == ("RUNNING", False)
 
 
+def test_ends_do_not_hang_on_what_else_is_recorded(tracking: MlflowClient, tmp_path: Path) -> None:
+    assert end(tmp_path, f"{INSIDE}{WAITS}", signal.SIGTERM, MLFLOW_TEAM_PROVENANCE="off") == 143
+    (run,) = tracking.search_runs([tracking.get_experiment_by_name("tests").experiment_id])
+    assert (run.info.status, tags.COMMAND in run.data.tags) == ("KILLED", False)
+
+
 @pytest.mark.parametrize("start", [INSIDE, OUTSIDE])
 def test_upload_that_hangs_holds_up_no_killed_run(tracking: MlflowClient, tmp_path: Path, start: str) -> None:
     (tmp_path / "model.pt").write_text("weights")

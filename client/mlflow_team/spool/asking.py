@@ -32,8 +32,10 @@ STRICT = "MLFLOW_TEAM_STRICT"
 # Between two tries of a request for which the script waits.
 PAUSE_SECONDS = 0.25
 PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 10.0
+# What a script asks before its run, which can begin without an answer.
+BEFORE_A_RUN = frozenset({CREATE_EXPERIMENT, "GetExperiment", "GetExperimentByName"})
 # What does not look at runs: nothing that was logged needs to be there first.
-APART = frozenset({CREATE_EXPERIMENT, "GetExperiment", "GetExperimentByName", "SearchExperiments"})
+APART = BEFORE_A_RUN | {"SearchExperiments"}
 MODEL_WRITES = frozenset({"FinalizeLoggedModel", "SetLoggedModelTags", "LogLoggedModelParamsRequest"})
 # All else, such as traces, is MLflow's own business.
 ASKED = APART | MODEL_WRITES | {
@@ -80,7 +82,7 @@ class Asking:
         asked = body | ({"model_id": in_path[1]} if in_path else {})
         answer = self._answers.known(name, asked)
         if answer is None:
-            if not self._deliveries and name not in APART:
+            if not self._deliveries and name not in BEFORE_A_RUN:
                 return self._learned(
                     name, plain(body, endpoint)
                 )  # nothing is at stake: MLflow's own patience
@@ -196,7 +198,7 @@ class Asking:
 
         Raises:
             AwayError: it is.
-            MlflowException: it refused.
+            MlflowException: it refused, or this caller may not ask that.
         """
         begun = time.monotonic()
         while True:
@@ -207,7 +209,9 @@ class Asking:
                 return ask()
             except RefusedError as error:
                 raise error.error from None
-            except AwayError:
+            except AwayError as error:
+                if error.denied is not None:
+                    raise error.denied from None
                 if time.monotonic() - begun > AWAY_SECONDS:
                     raise
                 time.sleep(PAUSE_SECONDS)

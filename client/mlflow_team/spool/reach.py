@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from urllib3.exceptions import HTTPError
 
 # A server that has not answered for this long is away: a slow request has its time, no script seems to hang.
@@ -20,7 +20,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 15.0
 REQUEST_SECONDS, LONGEST_REQUEST_SECONDS = 10.0, 120.0
 # Answers that another time will not have: logins, limits, what stands before the server, its database.
 PASSING = frozenset({401, 403, 407, 408, 425, 429})
-SERVER_ERROR = 500
+FORBIDDEN, SERVER_ERROR = 403, 500
 REASON_CHARACTERS = 300
 # MLflow's name for whatever SQLAlchemy raised but a lost connection: a full pool of connections among it.
 DATABASE_ERROR = "BAD_REQUEST"
@@ -39,11 +39,16 @@ class AwayError(RuntimeError):
             pause: seconds for which the server wants to be left alone.
             timeout: it did not answer in time.
             suspect: MLflow itself failed over it: what was asked may be at fault.
+
+        Attributes:
+            denied: what a script is told that waits for the answer: its role has no right to it. What was
+                logged is kept all the same, for a role may get its rights back.
         """
         super().__init__(reason)
         self.pause = pause
         self.timeout = timeout
         self.suspect = suspect
+        self.denied: MlflowException | None = None
 
 
 class RefusedError(RuntimeError):
@@ -134,15 +139,10 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> None:
         raise AwayError(f"HTTP {status}", pause=_pause(headers)) from None
     if status in PASSING or status >= SERVER_ERROR or code == DATABASE_ERROR:
         reason = f"HTTP {status} {code}: {told.get('message', '')}"[:REASON_CHARACTERS]
-        suspect = code in (DATABASE_ERROR, "INTERNAL_ERROR")
-        raise AwayError(reason, pause=_pause(headers), suspect=suspect)
-    raise RefusedError(MlflowException(str(told.get("message", text)), error_code=_number(code)))
-
-
-def _number(code: str) -> int:
-    from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode  # noqa: PLC0415 - slow to load
-
-    return ErrorCode.Value(code) if code in ErrorCode.keys() else INTERNAL_ERROR  # noqa: SIM118 - protobuf's
+        away = AwayError(reason, pause=_pause(headers), suspect=code in (DATABASE_ERROR, "INTERNAL_ERROR"))
+        away.denied = RestException(told) if status == FORBIDDEN else None
+        raise away
+    raise RefusedError(RestException(told))
 
 
 def _pause(headers: Mapping[str, str]) -> float:

@@ -17,10 +17,10 @@ from rehearsal.processes import Process, free_port
 START_SECONDS = 120.0
 # In place of seconds that people would not notice, and a test would.
 QUICK = {
-    (reach, "AWAY_SECONDS"): 0.4,
-    (asking, "AWAY_SECONDS"): 0.4,
-    (delivery, "AWAY_SECONDS"): 0.4,
-    (reach, "REQUEST_SECONDS"): 1.0,
+    (reach, "AWAY_SECONDS"): 1.5,
+    (asking, "AWAY_SECONDS"): 1.5,
+    (delivery, "AWAY_SECONDS"): 1.5,
+    (reach, "REQUEST_SECONDS"): 4.0,
     (reach, "LONGEST_PAUSE_SECONDS"): 0.3,
     (delivery, "LONGEST_PAUSE_SECONDS"): 0.3,
     (reach, "FIRST_PAUSE_SECONDS"): 0.05,

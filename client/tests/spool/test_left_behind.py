@@ -23,7 +23,7 @@ pytestmark = pytest.mark.rehearsal
 SECONDS = 60.0
 QUICK = (
     "from mlflow_team.spool import reach, delivery, asking, heartbeat; "
-    "reach.AWAY_SECONDS = delivery.AWAY_SECONDS = asking.AWAY_SECONDS = 0.4; heartbeat.SECONDS = 0.5\n"
+    "reach.AWAY_SECONDS = delivery.AWAY_SECONDS = asking.AWAY_SECONDS = 1.5; heartbeat.SECONDS = 0.5\n"
 )
 SCRIPT = f"import mlflow, os, sys, time\n{QUICK}"
 WAITS = "print('ready', flush=True); time.sleep(60)"
@@ -70,17 +70,17 @@ def test_killed_process_loses_nothing_and_its_run_is_killed(
         way.cut(asked, forward) if asked.path.endswith("log-batch") else forward()
     )
     text = (
-        "with mlflow.start_run(run_name='killed'):\n"
+        "with mlflow.start_run(run_name='killed while away'):\n"
         "    for step in range(200): mlflow.log_metric('loss', 0.5, step)\n"
         f"    mlflow.log_param('a', 1); {WAITS}"
     )
     assert script(text, kill=True).returncode == -signal.SIGKILL
     way.fault = None
-    (run,) = runs(truth, "killed")
+    (run,) = runs(truth, "killed while away")
     assert run.info.status == "RUNNING"
     code, (told,) = sync(way)
     assert (code, told["run_id"], told["spooled"], told["lost"]) == (0, run.info.run_id, 0, 0)
-    (run,) = runs(truth, "killed")
+    (run,) = runs(truth, "killed while away")
     assert (run.info.status, run.data.params) == ("KILLED", {"a": "1"})
     assert "died on" in run.data.tags[tags.ERROR]
     assert len(history(truth, run.info.run_id, "loss")) == 200

@@ -31,7 +31,7 @@ def test_answers_that_another_time_will_not_have(status: int, text: str) -> None
     [(400, "INVALID_PARAMETER_VALUE"), (404, "RESOURCE_DOES_NOT_EXIST"), (400, "NEW_CODE")],
 )
 def test_answers_for_good(status: int, code: str) -> None:
-    with pytest.raises(RefusedError, match=r"^m$"):
+    with pytest.raises(RefusedError, match="m"):
         judge(status, {}, mlflows(code))
 
 

@@ -126,6 +126,7 @@ def test_nothing_is_written_twice_when_answers_are_lost(way: Gate, truth: Mlflow
         model = mlflow.initialize_logged_model("m")
         mlflow.log_outputs([mlflow.entities.LoggedModelOutput(model.model_id, 0)])
         MlflowClient()._record_logged_model(run.info.run_id, mlflow.models.Model("m", run.info.run_id))
+    until(lambda: [run.info.status for run in runs(truth, "answers lost")] == ["FINISHED"])
     (told,) = runs(truth, "answers lost")
     assert told.info.status == "FINISHED"
     assert len(history(truth, told.info.run_id, "loss")) == 50
@@ -233,6 +234,19 @@ def test_login_that_expired_and_limits_cost_nothing(
     assert history(truth, run.info.run_id, "loss") == [(0, 0.5)]
 
 
+def test_role_without_the_right_is_told_so_when_it_begins_a_run_and_keeps_what_it_logged(
+    way: Gate, truth: MlflowClient
+) -> None:
+    with mlflow.start_run() as run:
+        way.answers(403, "PERMISSION_DENIED")
+        mlflow.log_metric("loss", 0.5)
+        with pytest.raises(MlflowException, match="PERMISSION_DENIED: said by the gate"):
+            mlflow.start_run(nested=True)
+        way.fault = None
+    until(lambda: truth.get_run(run.info.run_id).info.status == "FINISHED")
+    assert history(truth, run.info.run_id, "loss") == [(0, 0.5)]
+
+
 def test_full_spool_loses_metrics_counted_and_keeps_parameters_and_the_end(
     way: Gate, truth: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -311,6 +325,7 @@ def test_large_batches_are_divided_as_the_server_takes_them(way: Gate, truth: Ml
                 [Param(f"p{start + number}", "1") for number in range(60)],
                 [RunTag(f"t{start + number}", "1") for number in range(60)],
             )
+    until(lambda: truth.get_run(run.info.run_id).info.status == "FINISHED")
     told = truth.get_run(run.info.run_id)
     assert len(told.data.params) == 300
     assert len([tag for tag in told.data.tags if tag.startswith("t")]) == 300
