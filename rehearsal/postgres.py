@@ -46,12 +46,17 @@ class Postgres:
         master: str = MASTER,
         database: str = DATABASE,
         logs: Path | None = None,
+        durable: bool = False,
     ) -> None:
-        """Nothing is started yet; without `logs` the log lies beside the data and goes with it."""
+        """Nothing is started yet; without `logs` the log lies beside the data and goes with it.
+
+        A `durable` one waits for the disk at each commit, as RDS does.
+        """
         self._parent = data_parent or Path(tempfile.gettempdir())
         self.master = master
         self.database = database
         self._logs = logs
+        self._fsync = "on" if durable else "off"
         self.folder = self._parent
         self._server: subprocess.Popen[Any] | None = None
         self._command: tuple[str | Path, ...] = ()
@@ -94,8 +99,8 @@ class Postgres:
         self._command = (
             programs / "postgres", "-D", data,
             "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
-            # A killed process loses nothing by it; a power cut is not rehearsed.
-            "-c", "fsync=off",
+            # Without it a killed process loses nothing; a power cut is not rehearsed.
+            "-c", f"fsync={self._fsync}",
         )  # fmt: skip
         self.restart()
         self._create_what_rds_creates()

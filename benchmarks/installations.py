@@ -1,0 +1,62 @@
+"""Environments as each is deployed, and their sizes: the image's packages, and `pip install mlflow`."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / ".bench"
+UV = Path(sys.prefix) / "bin" / "uv"
+# uvicorn serves by these wherever they are installed, so that stock at its defaults must be without.
+LOOP = ("uvloop", "httptools")
+MEGABYTE = 1e6
+
+
+def installed() -> dict[str, Path]:
+    """Install what is not there yet, and return each environment's Python."""
+    ours = ("--require-hashes", "--no-deps", "-r", str(ROOT / "server" / "requirements.lock"))
+    constraints = ("-c", str(ROOT / "requirements.lock"))
+    stock = (*constraints, "mlflow", "psycopg2-binary", "boto3")
+    return {
+        "ours": _environment("ours", ours),
+        "stock_default": _environment("stock_default", stock),
+        "stock_tuned": _environment("stock_tuned", (*stock, *LOOP)),
+    }
+
+
+def megabytes(python: Path) -> float:
+    """Return the size of an environment's packages, without the byte code that runs leave."""
+    files = (path for path in (python.parent.parent / "lib").rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files if path.suffix != ".pyc") / MEGABYTE
+
+
+def _without_tests(python: Path) -> None:
+    """Remove packages' own tests, as the image's Dockerfile does."""
+    for path in sorted((python.parent.parent / "lib").rglob("test*")):
+        if path.name in {"test", "tests"} and path.is_dir():
+            shutil.rmtree(path)
+
+
+def _environment(name: str, requirements: tuple[str, ...]) -> Path:
+    python = FOLDER / name / "bin" / "python"
+    done = FOLDER / name / ".installed"
+    wanted = " ".join(requirements) + "\n" + (ROOT / "server" / "requirements.lock").read_text()
+    if not done.exists() or done.read_text() != wanted:
+        print(f"installing {name}", flush=True)
+        subprocess.run(
+            [UV, "venv", "--quiet", "--clear", "--python", sys.executable, python.parent.parent], check=True
+        )
+        _install(python, requirements)
+        if name == "ours":
+            _without_tests(python)
+        # The image's byte code is made when it is built; so is stock's here.
+        subprocess.run(
+            [python, "-m", "compileall", "-q", "-j", "0", python.parent.parent / "lib"], check=False
+        )
+        done.write_text(wanted)
+    return python
+
+
+def _install(python: Path, requirements: tuple[str, ...]) -> None:
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
