@@ -145,24 +145,14 @@ def _is_usual(one: dict[str, Any]) -> bool:
 
 def _spoil(chance: random.Random, body: dict[str, Any]) -> None:
     """Leave something out, or bring something that does not belong there."""
-    names = (
-        "model_id",
-        "dataset_name",
-        "dataset_digest",
-        "runId",
-        "run_id",
-        "unknown",
-        "metrics",
-        "key",
-        "value",
-    )
+    others = ("dataset_name", "dataset_digest", "runId", "run_id", "unknown", "metrics", "key", "value")
     where = chance.choice([body, *body.get("metrics", []), *body.get("tags", [])])
     if where and chance.random() < 0.5:
         del where[chance.choice(list(where))]
+    elif chance.random() < 0.1:
+        where["model_id"] = chance.choice(["", None, [], {}, 7])
     else:
-        where[chance.choice(names)] = chance.choice(
-            ["", "x", None, ACTIVE[0], [], [7], {}, 7, "m-" + "a" * 32]
-        )
+        where[chance.choice(others)] = chance.choice(["", "x", None, ACTIVE[0], [], [7], {}, 7])
 
 
 BODIES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
