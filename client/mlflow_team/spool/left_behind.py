@@ -10,13 +10,14 @@ import mlflow
 from mlflow.protos import service_pb2
 
 from mlflow_team import tags
+from mlflow_team.console import left_behind as consoles
 
 from . import folder, heartbeat
 from .delivery import Delivery
 from .identities import LOCAL, Identities
 from .journal import Journal
 from .lock import BusyError
-from .reach import AwayError, Reach, RefusedError
+from .reach import AwayError, Reach, RefusedError, innermost
 from .record import SET_TAG, TWINS, UPDATE_RUN, Record
 from .server import Server
 
@@ -60,7 +61,27 @@ def replay(say: Callable[[str], None]) -> list[Replayed]:
             each for each in journals if (each.header.tracking_uri, each.header.workspace) == (uri, workspace)
         ]
         results += _replay_to(uri, workspace, here, say)
+    for place in (folder.chosen(), folder.instead()):
+        for about, file in consoles.left_behind(place):
+            results.append(_console(about, file))
     return results
+
+
+def _console(about: consoles.About, file: Path) -> Replayed:
+    """Send what a script printed whose process died before it could."""
+    mlflow.set_tracking_uri(about.tracking_uri)
+    if about.workspace:
+        mlflow.set_workspace(about.workspace)
+    run_id = Identities(folder.chosen()).resolve(about.run_id)
+    result = Replayed(run_id=run_id, local_id="" if run_id == about.run_id else about.run_id)
+    try:
+        mlflow.MlflowClient().log_artifact(run_id, str(file))
+    except Exception as error:  # noqa: BLE001 - it stays where it is, whatever the reason
+        result.spooled, result.waits_for = 1, innermost(error)
+    else:
+        consoles.forget(file)
+        result.sent = 1
+    return result
 
 
 def _replay_to(

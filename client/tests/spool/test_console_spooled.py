@@ -1,6 +1,5 @@
 """A console takes the way of all artifacts: into the spool when its store is away."""
 
-
 import mlflow
 import pytest
 from mlflow import MlflowClient

@@ -249,3 +249,16 @@ def test_script_that_ends_no_run_leaves_nothing_behind(
     (run,) = runs(truth, "never ended")
     assert (run.info.status, run.data.metrics) == ("RUNNING", {"loss": 0.5})
     assert journals() == []
+
+
+def test_console_of_a_killed_process_is_sent_by_sync(way: Gate, truth: MlflowClient, script: Script) -> None:
+    way.fault = way.unavailable  # so that its run has only a local id
+    text = f"mlflow.start_run(run_name='printed'); print('a word', file=sys.stderr); {WAITS}"
+    script(text, kill=True, MLFLOW_TEAM_CONSOLE="on", MLFLOW_TEAM_PROVENANCE="on")
+    way.fault = None
+    code, told = sync(way)
+    assert (code, sum(each["lost"] for each in told)) == (0, 0)
+    (run,) = runs(truth, "printed")
+    assert [a.path for a in truth.list_artifacts(run.info.run_id) if a.path == "console.txt"]
+    assert "a word" in mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/console.txt")
+    assert sync(way) == (0, [])
