@@ -87,4 +87,5 @@ class Gate:
             await self._passing.wait()
             sink.write(chunk)
             await sink.drain()
+        await self._passing.wait()
         sink.write_eof()

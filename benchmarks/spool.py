@@ -89,7 +89,8 @@ class Bench:
         command = (
             sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self._port),
             "--workers", "1", "--backend-store-uri", database,
-            "--artifacts-destination", str(self._folder / "artifacts"),
+            # As on AWS artifacts do not pass through the server.
+            "--no-serve-artifacts", "--default-artifact-root", str(self._folder / "artifacts"),
         )  # fmt: skip
         self._environment = {"PATH": os.environ["PATH"], "MLFLOW_DISABLE_TELEMETRY": "true"}
         environment = {
