@@ -65,8 +65,8 @@ bench-login: setup ## measure what the login adds to a request, against MLflow a
 bench-client: setup ## measure what the client package adds to a plain script of 1,000 steps
 	@.venv/bin/python -m benchmarks.client
 
-bench-spool: setup ## measure the spool against plain MLflow, with and without a server (ARGS="--away-pairs 0")
-	@.venv/bin/python -m benchmarks.spool $(ARGS)
+bench-spool: setup ## measure the spool against plain MLflow, with and without a server; takes hours
+	@.venv/bin/python -m benchmarks.spool
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

@@ -47,7 +47,7 @@ class Gate:
         self._do(self._hang())
 
     def come_back(self) -> None:
-        """Pass everything on, also what has waited."""
+        """Be there again, as after a restart: what has waited is gone."""
         self._do(self._come_back())
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
@@ -65,10 +65,9 @@ class Gate:
         self._passing.clear()
 
     async def _come_back(self) -> None:
-        self._passing.set()
-        if self._listener is None:
-            self._listener = await asyncio.start_server(self._accept, HOST, self.port)
-            self.port = self._listener.sockets[0].getsockname()[1]
+        await self._refuse()
+        self._listener = await asyncio.start_server(self._accept, HOST, self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection(HOST, self._behind)

@@ -1,16 +1,17 @@
 """Compares the spool with what plain MLflow offers, sync and async: wall time of a script, and what is lost.
 
 One server, stock MLflow on Postgres; the script logs 10,000 metrics in one of two forms. While the server is
-healthy all three run in turns. Else it leaves in the middle of the script and is back when that has ended,
-before anybody counts; for the spool `mlflow-team sync` runs then. Plain MLflow waits out its own retries:
-sleeping costs nothing, so those scripts run side by side.
+healthy all three run in turns. Else it leaves at a tenth of the script and is back when that has ended,
+before anybody counts; for the spool `mlflow-team sync` runs then. Plain MLflow waits out its own retries, for
+an hour at most: sleeping costs nothing, so those scripts sleep side by side, but come to that one by one.
+Artifacts, which only the package logs here, lie in a folder that does not leave with the server, as S3.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +23,13 @@ from benchmarks.client import START_SECONDS, not_ready
 from benchmarks.gate import HOST, Gate
 from benchmarks.spool_table import Outcome, Trial, table
 from rehearsal.postgres import SUPERUSER, Postgres
-from rehearsal.processes import NotReadyError, Process, free_port
+from rehearsal.processes import NotReadyError, Process, end_children, free_port
 
 CLIENT_SCRIPT = Path(__file__).parent / "client_script.py"
-PAIRS, AWAY_PAIRS = 5, 1
-# More than plain MLflow waits for a server that hangs: twice 8 requests of 120 s, and the pauses between.
+PAIRS = 5
+# More than plain sync waits for a server that hangs: twice 8 requests of 120 s, and the pauses between.
 LONGEST_SECONDS = 3600.0
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 20
 STEPS, METRICS = 1000, 10
 LEAVES_AT = 100  # the step
 SPOOL, SYNC, ASYNC = "spool", "plain sync", "plain async"
@@ -53,20 +54,10 @@ COUNT = "SELECT count(*) FROM metrics JOIN runs USING (run_uuid) WHERE runs.name
 
 def main() -> int:
     """Start the server, run every trial, and print one table; 1 when something does not run."""
-    parser = argparse.ArgumentParser(prog="bench-spool", description="See the top of this file.")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="runs of each (default: %(default)s)")
-    parser.add_argument(
-        "--away-pairs",
-        type=int,
-        default=AWAY_PAIRS,
-        help="runs of plain MLflow without its server, up to an hour (default: %(default)s, 0: none)",
-    )
-    options = parser.parse_args()
     try:
         with ExitStack() as stack:
             bench = Bench(stack)
-            outcomes = list(bench.in_turns(options.pairs))
-            outcomes += bench.side_by_side(options.away_pairs)
+            outcomes = [*bench.in_turns(), *bench.side_by_side()]
     except (NotReadyError, subprocess.SubprocessError) as error:
         print(f"bench-spool: {error}", file=sys.stderr)
         return 1
@@ -81,6 +72,7 @@ class Bench:
         """Start it; the stack ends it."""
         print("starting the server", flush=True)
         self._postgres = stack.enter_context(Postgres())
+        self._starting = threading.Lock()
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-spool-")))
         self._port = free_port()
         database = (
@@ -104,24 +96,29 @@ class Bench:
         address = f"http://{HOST}:{self._port}"
         server.wait_ready(lambda: not_ready(address), seconds=START_SECONDS)
 
-    def in_turns(self, pairs: int) -> Iterator[Outcome]:
+    def in_turns(self) -> Iterator[Outcome]:
         """Run what does not wait for anybody: all three with a healthy server, the spool without one."""
-        for pair, form in product(range(pairs + 1), FORMS):
+        for pair, form in product(range(PAIRS + 1), FORMS):
             for how in sorted(HOW, reverse=bool(pair % 2)):
                 outcome = self._run(Trial(form=form, server=HEALTHY, how=how, number=pair))
                 if pair:  # the first only warms up
                     yield outcome
-        for pair, form, server in product(range(pairs), FORMS, (REFUSES, HANGS)):
+        for pair, form, server in product(range(PAIRS), FORMS, (REFUSES, HANGS)):
             yield self._run(Trial(form=form, server=server, how=SPOOL, number=pair))
 
-    def side_by_side(self, pairs: int) -> list[Outcome]:
-        """Run what sleeps most of its time."""
+    def side_by_side(self) -> list[Outcome]:
+        """Run what sleeps most of its time, the longest first."""
         trials = [
             Trial(form=form, server=server, how=how, number=pair)
-            for pair, server, form, how in product(range(pairs), (REFUSES, HANGS), FORMS, (SYNC, ASYNC))
+            for server, pair, form, how in product((HANGS, REFUSES), range(PAIRS), FORMS, (SYNC, ASYNC))
         ]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            return list(pool.map(self._run, trials))
+            try:
+                return list(pool.map(self._run, trials))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                end_children()
+                raise
 
     def _run(self, trial: Trial) -> Outcome:
         home = self._folder / trial.name
@@ -138,15 +135,19 @@ class Bench:
             port = self._port if trial.server == HEALTHY else gate.port
             environment["MLFLOW_TRACKING_URI"] = f"http://{HOST}:{port}"
             leave = {HEALTHY: lambda: None, REFUSES: gate.refuse, HANGS: gate.hang}[trial.server]
-            begun = time.perf_counter()
-            with subprocess.Popen(
-                [sys.executable, CLIENT_SCRIPT, HOW[trial.how], "train.py"],
-                cwd=home, env=environment, stdout=subprocess.PIPE, stderr=(home / "log").open("wb"),
-            ) as process:  # fmt: skip
+            with self._starting:
+                begun = time.perf_counter()
+                process = subprocess.Popen(
+                    [sys.executable, CLIENT_SCRIPT, HOW[trial.how], "train.py"],
+                    cwd=home, env=environment, stdout=subprocess.PIPE, stderr=(home / "log").open("wb"),
+                )  # fmt: skip
+                if process.stdout and process.stdout.readline() == b"now\n":
+                    leave()
+            with process:
                 try:
-                    if process.stdout and process.stdout.readline() == b"now\n":
-                        leave()
                     code = process.wait(LONGEST_SECONDS)
+                except subprocess.TimeoutExpired:
+                    code = None
                 finally:
                     process.kill()
             seconds = time.perf_counter() - begun

@@ -34,12 +34,13 @@ class Outcome:
 
     Attributes:
         seconds: wall time of the process.
+        exit_code: none when it had not ended after the longest time that we wait.
         rows: its metrics in the database, in the end.
     """
 
     trial: Trial
     seconds: float
-    exit_code: int
+    exit_code: int | None
     rows: int
 
 
@@ -62,8 +63,8 @@ def table(outcomes: Sequence[Outcome], expected: int, reference: str) -> str:
         )
         seconds = " ".join(f"{each:.1f}" for each in sorted(each.seconds for each in group))
         lost = sorted({expected - each.rows for each in group})
-        codes = sorted({each.exit_code for each in group})
-        counts = (f"{median:.1f}", f"{median / of:.2f}", _range(lost), " ".join(map(str, codes)), seconds)
+        codes = sorted({"cut off" if each.exit_code is None else str(each.exit_code) for each in group})
+        counts = (f"{median:.1f}", f"{median / of:.2f}", _range(lost), ", ".join(codes), seconds)
         lines.append((form, server, how, *counts))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
