@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client bench deploy destroy
+.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit bench-image bench-login bench-client bench bench-spool deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-login: setup ## measure what the login adds to a request, against MLflow a
 
 bench-client: setup ## measure what the client package adds to a plain script of 1,000 steps
 	@.venv/bin/python -m benchmarks.client
+
+bench-spool: setup ## measure the spool against plain MLflow, with and without a server; takes hours
+	@.venv/bin/python -m benchmarks.spool
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
 	@.venv/bin/python -m rehearsal

@@ -65,7 +65,7 @@ def _compare(folder: Path) -> None:
     }
     print("starting the server", flush=True)
     with Process("mlflow server", command, environment=environment, log=folder / "log", cwd=folder) as server:
-        server.wait_ready(lambda: _not_ready(address), seconds=START_SECONDS)
+        server.wait_ready(lambda: not_ready(address), seconds=START_SECONDS)
         seconds: dict[str, list[float]] = {how: [] for how in HOW}
         # The first pair only warms up.
         for pair in range(PAIRS + 1):
@@ -83,7 +83,8 @@ def _compare(folder: Path) -> None:
         print(f"  {how}: {' '.join(f'{value:.2f}' for value in sorted(values))}")
 
 
-def _not_ready(address: str) -> str | None:
+def not_ready(address: str) -> str | None:
+    """Return why a server does not answer yet."""
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=5):
             return None
