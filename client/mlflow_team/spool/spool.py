@@ -20,7 +20,7 @@ from .deliveries import Deliveries
 from .identities import Identities
 from .journal import Journal
 from .mirror import Mirror
-from .reach import Reach, innermost
+from .reach import AwayError, Reach, innermost
 from .record import ARTIFACT, LOG_METRIC, UPDATE_RUN, WRITES, Record
 from .sender import Sender
 from .server import Server
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mlflow.store.tracking.rest_store import RestStore
 
 LOG = logging.getLogger("mlflow_team")
+# Artifacts that a server takes itself, in place of S3.
+THROUGH_THE_SERVER = "mlflow-artifacts:"
 TERMINATED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 
@@ -90,7 +92,9 @@ class Spool:
         run_id = self._run_of(uri)
         before = self._deliveries.of_artifacts(run_id)
         failed: Exception | None = None
-        if before is None or not before.journal.waiting:
+        if uri.startswith(THROUGH_THE_SERVER) and self._reach.away:
+            failed = AwayError(self._reach.reason)  # which MLflow would find out for minutes
+        elif before is None or not before.journal.waiting:
             try:
                 send()
             except Exception as error:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LinearRegression
 
 from client.tests.spool.gate import Gate
@@ -75,6 +77,30 @@ def test_file_for_which_there_is_no_room_is_lost_and_counted(
         mlflow.log_artifact(str(large))
     assert f"{large} is lost" in caplog.text
     until(lambda: incomplete(truth, run.info.run_id).get("why") == {"artifact: spool full": 1})
+
+
+def test_server_that_takes_artifacts_itself_and_is_away_is_not_tried(
+    way: Gate, truth: MlflowClient, monkeypatch: pytest.MonkeyPatch, journals: Callable[[], list[str]]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")  # for more than a minute
+    with mlflow.start_run() as run:
+        way.fault = way.cut
+        mlflow.log_metric("loss", 0.5)
+        until(lambda: "is away" if _away() else None)
+        begun = time.monotonic()
+        mlflow.log_text("hello", "a.txt")
+        assert time.monotonic() - begun < 5
+        way.fault = None
+    until(lambda: not journals())
+    assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/a.txt") == "hello"
+
+
+def _away() -> bool:
+    """Tell whether a read finds the server to be away: it says so at once."""
+    begun = time.monotonic()
+    with pytest.raises(MlflowException):
+        MlflowClient().search_runs(["1"])
+    return time.monotonic() - begun < 0.5
 
 
 def test_missing_file_is_the_scripts_own_error(way: Gate) -> None:
