@@ -2,9 +2,9 @@
 
 One server, stock MLflow on Postgres; the script logs 10,000 metrics in one of two forms. While the server is
 healthy all three run in turns. Else it leaves at a tenth of the script and is back when that has ended,
-before anybody counts; for the spool `mlflow-team sync` runs then. Plain MLflow waits out its own retries, and
-is cut off after ten minutes: sleeping costs nothing, so those scripts sleep side by side, but come to that one
-by one. Artifacts, which only the package logs here, lie in a folder that does not leave with the server, as S3.
+before anybody counts; for the spool `mlflow-team sync` runs then. Plain MLflow waits out its own retries and
+is cut off after ten minutes: sleeping costs nothing, so those scripts sleep side by side, but come to it
+one by one. Artifacts, which only the package logs here, lie in a folder that does not leave, as S3.
 """
 
 import os
