@@ -5,16 +5,16 @@ import contextvars
 import json
 import logging
 import os
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import ends, tags
+from .background import POLL_SECONDS, Line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +27,7 @@ ATTEMPTS = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
 # After SIGTERM: ECS and Kubernetes kill after 30, and the run's end must be told before.
 TERMINATED_SECONDS = 10.0
-PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 10.0
+PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS, TOLD_SECONDS = 2.0, 10.0, 0.5
 # What a tag can hold is bounded by the server at 8,000 characters.
 REASON_CHARACTERS, FAILURES_IN_TAG = 200, 20
 
@@ -82,13 +82,13 @@ def submit(run_id: str, job: Callable[[], object], name: str) -> None:
     """
     from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
 
+    while (here := _lines.get(run_id)) is not None and len(here.jobs) >= LONGEST_LINE:
+        time.sleep(POLL_SECONDS)
     with _lock:
         line = _lines.get(run_id)
         if line is None:
             line = _lines[run_id] = _Line(run_id, MlflowClient())
-            line.thread.start()
-        line.pending += 1
-    line.jobs.put(_Job(name=name, call=job, context=contextvars.copy_context()))
+        line.add(_Job(name=name, call=job, context=contextvars.copy_context()))
 
 
 def before_end(run_id: str, _status: str) -> None:
@@ -96,9 +96,10 @@ def before_end(run_id: str, _status: str) -> None:
     wait(run_id, seconds=_patience())
     with _lock:
         line = _lines.get(run_id)
-    if line is not None and line.pending:
-        LOG.error("run %s: terminated with %d uploads left, now %s", run_id, line.pending, line.current)
-        failure = {"path": f"{line.current} and {line.pending - 1} more", "reason": "terminated before"}
+    left = list(line.jobs) if line is not None else []
+    if line is not None and left:
+        LOG.error("run %s: terminated with %d uploads left, now %s", run_id, len(left), left[0].name)
+        failure = {"path": f"{left[0].name} and {len(left) - 1} more", "reason": "terminated before"}
         with _lock:
             _failures.setdefault(run_id, []).append(failure)
         _tell_failures(line)
@@ -112,27 +113,25 @@ def wait(run_id: str, seconds: float | None = None) -> bool:
     """Wait until a run's jobs are done, saying how many are left; False when the time is over before."""
     with _lock:
         line = _lines.get(run_id)
-    if line is None or line.thread is threading.current_thread():
+    if line is None or line.is_here:
         return True
     begun = told = time.monotonic()
-    with line.changed:
-        while line.pending:
-            if seconds is not None and time.monotonic() - begun >= seconds:
-                return False
-            line.changed.wait(min(0.5, seconds) if seconds is not None else 0.5)
-            now = time.monotonic()
-            every = PROGRESS_AFTER_SECONDS if sys.stderr.isatty() or told == begun else PROGRESS_EVERY_SECONDS
-            if line.pending and now - told >= every:
-                told = now
-                print(
-                    f"mlflow-team: {line.pending} uploads of run {run_id} left, now {line.current},"
-                    f" {now - begun:.0f} s",
-                    file=sys.stderr,
-                )
+    while not line.wait(min(TOLD_SECONDS, seconds) if seconds is not None else TOLD_SECONDS):
+        now = time.monotonic()
+        if seconds is not None and now - begun >= seconds:
+            return False
+        every = PROGRESS_AFTER_SECONDS if sys.stderr.isatty() or told == begun else PROGRESS_EVERY_SECONDS
+        left = list(line.jobs)
+        if left and now - told >= every:
+            told = now
+            print(
+                f"mlflow-team: {len(left)} uploads of run {run_id} left, now {left[0].name},"
+                f" {now - begun:.0f} s",
+                file=sys.stderr,
+            )
     with _lock:
-        if not line.pending:
-            _lines.pop(run_id, None)
-            line.jobs.put(None)
+        if not line.jobs and _lines.pop(run_id, None) is not None:
+            line.close()
     _tell_failures(line)
     return True
 
@@ -144,32 +143,20 @@ class _Job:
     context: contextvars.Context
 
 
-@dataclass
-class _Line:
+class _Line(Line[_Job]):
     """One run's jobs, done one by one: two uploads to one name end in the later one."""
 
-    run_id: str
-    client: "MlflowClient"
-    jobs: "queue.Queue[_Job | None]" = field(default_factory=lambda: queue.Queue(LONGEST_LINE))
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    pending: int = 0
-    current: str = ""
-    thread: threading.Thread = field(init=False)
+    def __init__(self, run_id: str, client: "MlflowClient") -> None:
+        self.run_id = run_id
+        self.client = client
+        super().__init__(f"uploads-{run_id[:8]}", self._upload)
 
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._work, name=f"uploads-{self.run_id[:8]}", daemon=True)
-
-    def _work(self) -> None:
-        while (job := self.jobs.get()) is not None:
-            self.current = job.name
-            reason = _tried(job)
-            if reason:
-                LOG.error("not uploaded to run %s: %s: %s", self.run_id, job.name, reason)
-                with _lock:
-                    _failures.setdefault(self.run_id, []).append({"path": job.name, "reason": reason})
-            with _lock, self.changed:
-                self.pending -= 1
-                self.changed.notify_all()
+    def _upload(self, job: _Job) -> None:
+        reason = _tried(job)
+        if reason:
+            LOG.error("not uploaded to run %s: %s: %s", self.run_id, job.name, reason)
+            with _lock:
+                _failures.setdefault(self.run_id, []).append({"path": job.name, "reason": reason})
 
 
 _lock = threading.Lock()

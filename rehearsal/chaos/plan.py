@@ -24,7 +24,8 @@ NOTHING, CLOCK, DISK, DISK_AND_API, SPOOL = (
     "nothing", "clock stepped", "disk full", "disk full, API: 503", "spool full, S3: 503",
 )  # fmt: skip
 OF_THE_MACHINE = (NOTHING, CLOCK, DISK, DISK_AND_API, SPOOL)
-LABELS = (*(fault.name for fault in FAULTS), *OF_THE_MACHINE, *(outage.name for outage in OUTAGES))
+WHOLE = {outage.name for outage in OUTAGES}
+LABELS = (*(fault.name for fault in FAULTS), *OF_THE_MACHINE, *WHOLE)
 
 
 class Death(StrEnum):
@@ -158,7 +159,7 @@ class Plan:
             number=number,
             trials=tuple(trials),
             outage=outage,
-            begins=random.randrange(LEDGER_BYTES),
+            begins=random.randrange(LEDGER_BYTES // 2),
             down=random.uniform(0, 3),
             sync=Sync(
                 fault=random.choice((None, None, random.choice(FAULTS[:3]))),
@@ -181,6 +182,8 @@ class Plan:
             label, next((fault for fault in FAULTS if fault.name == label), None)
         )
         (death,) = random.choices([*OFTEN], [*OFTEN.values()])
+        if label in WHOLE and place == 1:
+            death = Death.NONE  # the outage waits for what it has logged
         disk, spool = label in {DISK, DISK_AND_API}, label == SPOOL
         clock = label == CLOCK
         steps = sorted((random.randrange(LEDGER_BYTES), random.choice(CLOCK_STEPS)) for _ in range(3))

@@ -155,7 +155,9 @@ class Rounds:
                 outage.restart(self._stack)
                 outage = None
             time.sleep(LOOK_SECONDS)
-        if outage is not None and restart_at is not None:
+        if outage is not None:
+            if restart_at is None:
+                raise RoundError(f"round {planned.number}: all were over before: {outage.name}")
             outage.restart(self._stack)
         for process in processes:
             process.heal()

@@ -4,12 +4,12 @@ import atexit
 import contextvars
 import logging
 import os
-import queue
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlflow_team import tags
+from mlflow_team.background import Line
 from mlflow_team.bad_input import BadInputError
 
 from . import address, message, webhook
@@ -51,8 +51,7 @@ def run_ended(run_id: str, status: str) -> None:  # noqa: ARG001 - it is read an
 
 def wait(seconds: float = LAST_SECONDS) -> bool:
     """Wait until each message has been sent or given up; False when the time is over before."""
-    with _line.changed:
-        return _line.changed.wait_for(lambda: not _line.pending, seconds)
+    return _line.wait(seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,51 +62,34 @@ class _Told:
     context: contextvars.Context  # holds the workspace
 
 
-class _Line:
-    """What waits to be told, by one thread: a slow chat holds up nobody."""
-
-    def __init__(self) -> None:
-        self.jobs: queue.Queue[_Told] = queue.Queue(MOST_WAITING)
-        self.changed = threading.Condition()
-        self.pending = 0
-        self.thread: threading.Thread | None = None
-
-    def add(self, told: _Told) -> None:
-        with self.changed:
-            try:
-                self.jobs.put_nowait(told)
-            except queue.Full:
-                LOG.warning("run %s: the chat is not told, %d wait already", told.run_id, MOST_WAITING)
-                return
-            self.pending += 1
-            if self.thread is None:
-                self.thread = threading.Thread(target=self._work, name="mlflow-team-chat", daemon=True)
-                self.thread.start()
-
-    def _work(self) -> None:
-        while True:
-            told = self.jobs.get()
-            try:
-                told.context.run(_tell, told)
-            except (webhook.ChatError, BadInputError) as error:
-                LOG.error("run %s: the chat was not told: %s", told.run_id, error)  # noqa: TRY400 - for people
-            except Exception as error:  # noqa: BLE001 - its text and its trace may hold the address
-                why = type(error).__name__
-                LOG.error("run %s: the chat was not told: %s", told.run_id, why)  # noqa: TRY400 - same
-            with self.changed:
-                self.pending -= 1
-                self.changed.notify_all()
+def _do(told: _Told) -> None:
+    try:
+        told.context.run(_tell, told)
+    except (webhook.ChatError, BadInputError) as error:
+        LOG.error("run %s: the chat was not told: %s", told.run_id, error)  # noqa: TRY400 - for people
+    except Exception as error:  # noqa: BLE001 - its text and its trace may hold the address
+        why = type(error).__name__
+        LOG.error("run %s: the chat was not told: %s", told.run_id, why)  # noqa: TRY400 - same
 
 
-_line = _Line()
+def _new() -> Line[_Told]:
+    """Return what waits to be told, by one thread: a slow chat holds up nobody."""
+    return Line("mlflow-team-chat", _do)
+
+
+_line = _new()
 
 
 def _submit(run_id: str, *, by_itself: bool = False) -> None:
     from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
 
-    if address.named():
-        context = contextvars.copy_context()
-        _line.add(_Told(client=MlflowClient(), run_id=run_id, by_itself=by_itself, context=context))
+    if not address.named():
+        return
+    if len(_line.jobs) > MOST_WAITING:
+        LOG.warning("run %s: the chat is not told, %d wait already", run_id, MOST_WAITING)
+        return
+    context = contextvars.copy_context()
+    _line.add(_Told(client=MlflowClient(), run_id=run_id, by_itself=by_itself, context=context))
 
 
 def _tell(told: _Told) -> None:
@@ -123,13 +105,13 @@ def _tell(told: _Told) -> None:
 
 def _drain() -> None:
     if not wait():
-        LOG.error("%d messages have not reached the chat", _line.pending)
+        LOG.error("%d messages have not reached the chat", len(_line.jobs))
 
 
 def _forget() -> None:
     """Leave to the parent what is the parent's: its thread does not live in a forked child."""
     global _line  # noqa: PLW0603
-    _line = _Line()
+    _line = _new()
 
 
 if hasattr(os, "register_at_fork"):

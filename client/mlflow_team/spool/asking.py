@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from mlflow_team import switches
+from mlflow_team.background import poll
 
 from . import account, folder
 from .deliveries import Deliveries
@@ -109,8 +110,7 @@ class Asking:
             self._reach.wait(LOOP_SECONDS)
         while not self._reach.away and (waiting := self._deliveries.waiting(run_id)):
             self._sender.hurry()
-            with self._reach.changed:
-                self._reach.changed.wait(LOOP_SECONDS)
+            poll(lambda: self._reach.away or not self._deliveries.waiting(run_id), LOOP_SECONDS)
             now = time.monotonic()
             every = PROGRESS_AFTER_SECONDS if sys.stderr.isatty() or told == begun else PROGRESS_EVERY_SECONDS
             if now - told >= every:

@@ -75,6 +75,15 @@ class Delivery:
 
     def step(self) -> bool:
         """Send one request; False when there is nothing to send, or it failed and waits."""
+        try:
+            return self._step()
+        except Exception as error:
+            # A disk that cannot be read, or our own fault: the other journals go on.
+            if self._since is None:
+                LOG.exception("run %s: its values stay on this machine", self.run_id)
+            return self._failed([], AwayError(f"{type(error).__name__}: {error}"))
+
+    def _step(self) -> bool:
         self._entries = self._entries or self.journal.pending()
         if not self._entries:
             return False

@@ -57,7 +57,7 @@ class Journal:
         self._waiting = 0
         self._state_file = StateFile(folder / STATE)
         self._log = -1
-        self._segment, self._size, self._bytes = 1, 0, 0
+        self._segment, self._bytes = 1, 0
 
     @classmethod
     def create(cls, folder: Path, header: Header, *, bound: int) -> Self:
@@ -124,14 +124,16 @@ class Journal:
             room = self._bound * (METRICS_SHARE if record.metric else 1)
             if self._bytes + len(line) > room:
                 return self._lose(record.count, FULL)
+            # First: a Ctrl-C may come before any line, and what is written must be waited for.
+            self._waiting += record.count
             if self._memory or not self._written(line):
                 if self._memory_bytes + len(line) > MEMORY_BYTES:
+                    self._waiting -= record.count
                     return self._lose(record.count, f"disk full: {self.folder}")
-                self._memory.append(record)
                 self._memory_bytes += len(line)
                 self.state.at_risk += record.count
+                self._memory.append(record)
                 self._store()
-            self._waiting += record.count
             if _ends(record):
                 self.state.ended, self.state.end_at_risk = record.body["status"], bool(self._memory)
                 self._store()
@@ -148,9 +150,10 @@ class Journal:
                 state.segment, state.offset = state.segment + 1, 0
                 self._store()
                 entries = self._read(state.segment, state.offset)
-            if entries or not self._memory:
-                return entries
-            return [Entry(record, 0, 0) for record in self._memory]
+            if not entries and not self._memory:
+                # A call that was interrupted may have counted what it did not write.
+                self._waiting = self._memory_bytes = state.at_risk = 0
+            return entries or [Entry(record, 0, 0) for record in self._memory]
 
     def done(self, entries: Sequence[Entry], *, refused: str = "") -> None:
         """Forget the first of the pending ones: the server has them, or has refused them for good."""
@@ -170,8 +173,8 @@ class Journal:
                     state.end_at_risk &= not _ends(record)
             if not self._memory:
                 self._memory_bytes = 0
-            sent = (state.segment, state.offset) == (self._segment, self._size)
-            if sent and self._size > self._segment_bytes // 2:
+            size = self._size
+            if size > self._segment_bytes // 2 and (state.segment, state.offset) == (self._segment, size):
                 self._next()
             self._waiting -= count
             self._store()
@@ -251,16 +254,18 @@ class Journal:
             self._held.release()
 
     def _written(self, line: bytes) -> bool:
-        if self._size + len(line) > self._segment_bytes and self._size and not self._next():
-            return False
+        size = self._size
+        if size and size + len(line) > self._segment_bytes:
+            if not self._next():
+                return False
+            size = self._size
         try:
             if os.write(self._log, line) != len(line):
                 raise OSError  # a part of it: the disk is full  # noqa: TRY301 - one way to take it back
         except OSError:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._log, self._size)
+                os.ftruncate(self._log, size)
             return False
-        self._size += len(line)
         self._bytes += len(line)
         return True
 
@@ -271,12 +276,17 @@ class Journal:
             return False
         return True
 
+    @property
+    def _size(self) -> int:
+        """Return the bytes of the last segment: the disk knows, whatever was interrupted."""
+        return os.fstat(self._log).st_size
+
     def _open(self, segment: int) -> None:
         path = self._path(segment)
         log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if self._log >= 0:
-            os.close(self._log)
-        self._log, self._segment, self._size = log, segment, os.fstat(log).st_size
+        before, self._log, self._segment = self._log, log, segment
+        if before >= 0:
+            os.close(before)
 
     def _path(self, segment: int) -> Path:
         return self.folder / f"{segment:06}.log"

@@ -11,6 +11,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 from urllib3.exceptions import HTTPError
 
+from mlflow_team.background import poll
+
 # A server that has not answered for this long is away: a slow request has its time, no script seems to hang.
 AWAY_SECONDS = 10.0
 # What a script waits per call once the server is away.
@@ -68,7 +70,7 @@ class Reach:
     """Since when the server has not answered; shared by the script's thread and the sender's."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()  # a Condition would not outlive a Ctrl-C
         self.reason = ""
         self._since: float | None = None
         self._failures = 0
@@ -83,8 +85,7 @@ class Reach:
 
     def wait(self, seconds: float) -> bool:
         """Wait for a server that is away; tell whether it is back."""
-        with self.changed:
-            return self.changed.wait_for(lambda: not self.away, seconds)
+        return poll(lambda: not self.away, seconds)
 
     @property
     def failing(self) -> bool:
@@ -98,26 +99,24 @@ class Reach:
 
     def asked(self) -> None:
         """Begin to wait for an answer: no answer is as good as a bad one."""
-        with self.changed:
+        with self._lock:
             if self._since is None:
                 self._since = time.monotonic()
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """Forget the failures."""
-        with self.changed:
+        with self._lock:
             self._since, self._failures, self._timeouts = None, 0, 0
-            self.changed.notify_all()
         with contextlib.suppress(ValueError, TypeError):
             told = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
             self.clock_ahead = told - time.time()
 
     def failed(self, error: AwayError) -> float:
         """Count a failure; return how long to leave the server alone."""
-        with self.changed:
+        with self._lock:
             self.reason = str(error)
             self._failures += 1
             self._timeouts += error.timeout
-            self.changed.notify_all()
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 16))
             return max(pause, min(error.pause, LONGEST_PAUSE_SECONDS))
 

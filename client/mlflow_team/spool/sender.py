@@ -1,8 +1,9 @@
 """The thread that sends: each journal in order, none behind another that is stuck."""
 
 import contextlib
-import threading
 import time
+
+from mlflow_team.background import Bell, Worker
 
 from . import heartbeat
 from .deliveries import Deliveries, Key
@@ -23,39 +24,30 @@ class Sender:
         self._server = server
         self._reach = server.reach
         self._deliveries = deliveries
-        self._begin = threading.Lock()
-        self._work = threading.Event()
-        self._hurry = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("mlflow-team-spool", self._run)
+        self._work = Bell()
+        self._hurry = Bell()
         self._beat_at = 0.0
 
     def work(self) -> None:
         """Tell it that there is something to send."""
-        if self._thread is None:
-            with self._begin:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="mlflow-team-spool", daemon=True)
-                    self._thread.start()
-        if not self._work.is_set():
-            self._work.set()
+        self._worker.begin()
+        self._work.ring()
 
     def hurry(self, *, at_once: bool = False) -> None:
         """Let it send what waits; `at_once` even to a server that it would leave alone for a while."""
         if at_once:
             for _, delivery in self._deliveries.all():
                 delivery.not_before = 0.0
-        self._hurry.set()
+        self._hurry.ring()
         self.work()
 
     def _run(self) -> None:
         while True:
             self._work.wait(self._idle())
             self._hurry.wait(LINGER_SECONDS)
-            self._work.clear()
-            self._hurry.clear()
             while (pause := self._round()) is not None:
                 self._hurry.wait(pause)
-                self._hurry.clear()
 
     def _idle(self) -> float:
         return PROBE_SECONDS if self._reach.failing else heartbeat.SECONDS
@@ -69,23 +61,18 @@ class Sender:
                 wait = delivery.not_before - now
             else:
                 while delivery.step():
-                    self._said()
+                    pass
                 wait = max(0.0, delivery.not_before - time.monotonic()) if delivery.journal.waiting else None
                 if self._reach.failing:
                     delivery.journal.to_disk()
             if wait is not None:
                 again = wait if again is None else min(again, wait)
-            self._said()
             self._settle(key, delivery)
         if again is None and self._reach.failing:
             with contextlib.suppress(AwayError, RefusedError):
                 self._server.once("SearchExperiments", {"max_results": 1})
         self._beat()
         return again
-
-    def _said(self) -> None:
-        with self._reach.changed:
-            self._reach.changed.notify_all()
 
     def _settle(self, key: Key, delivery: Delivery) -> None:
         """Close a journal that has nothing left, once its run is over; tell the run what it lacks."""

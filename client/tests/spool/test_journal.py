@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.interrupted import everywhere
 from mlflow_team.spool import journal as module
 from mlflow_team.spool.journal import DAMAGED, DIED, FULL, Journal
 from mlflow_team.spool.lock import BusyError
@@ -256,3 +257,33 @@ def test_end_in_memory_is_told_again_and_all_else_there_is_lost(
     assert left.state.ended == "FINISHED"
     assert (left.state.lost, left.state.end_at_risk) == known
     left.close(remove=True)
+
+
+@pytest.mark.parametrize("disk_full", [False, True])
+def test_interrupted_call_loses_and_holds_up_nothing_of_the_others(
+    make: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch, *, disk_full: bool
+) -> None:
+    written = os.write
+
+    def write(file: int, text: bytes) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, "full")
+        return written(file, text)
+
+    monkeypatch.setattr(os, "write", write)
+    full, points = False, 0
+    journal = make()
+
+    def append() -> None:
+        journal.append(metric(0))
+
+    for point in everywhere(append):
+        points += 1
+        full = False
+        journal.append(metric(point))
+        full = disk_full
+        journal.append(metric(point + 1))
+        assert journal.waiting >= 2, "nobody would wait for what was acknowledged"
+        assert [step for step in steps(journal) if step] == [point, point + 1]
+        assert (journal.waiting, journal.state.lost, journal.state.at_risk) == (0, 0, 0)
+    assert points > 30
