@@ -67,6 +67,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from server.tracking_server.audit import Audit  # noqa: PLC0415
     from server.tracking_server.database import begin  # noqa: PLC0415
     from server.tracking_server.fast_path import fast_writes  # noqa: PLC0415
+    from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
     from server.tracking_server.write_pool import WritePool  # noqa: PLC0415
@@ -75,6 +76,8 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
         stores.register(ROOT)
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
+    if kind == "login":
+        tables.make_indexes(handlers._get_tracking_store().engine, print)  # noqa: SLF001
     mlflow_app = wrap(app)
     if kind != "login":
         serve(mlflow_app, HOST, port)
@@ -82,7 +85,8 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     caller = Caller(name="ada", team=TEAM, level=Level.WRITER)
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
     pool = WritePool(lambda: begin(str))
-    serve(Application(mlflow_app, login, Audit(), VERSION, fast_writes(pool, mlflow_app)), HOST, port, pool)
+    fast = fast_writes(pool, mlflow_app) | fast_reads(handlers._get_tracking_store(), mlflow_app)  # noqa: SLF001
+    serve(Application(mlflow_app, login, Audit(), VERSION, fast), HOST, port, pool)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
 
     from . import stores, tables  # noqa: PLC0415
     from .fast_path import fast_writes  # noqa: PLC0415
+    from .fast_reads import fast_reads  # noqa: PLC0415
     from .write_pool import WritePool  # noqa: PLC0415
 
     stores.register(settings.backend.artifact_root)
@@ -81,7 +82,8 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     sts = Sts(place)
     login = Login(place, sts.ask, watch.admit)
     pool = WritePool(lambda: begin(new_token))
-    application = Application(app, login, Audit(), VERSION, fast_writes(pool, app))
+    fast = fast_writes(pool, app) | fast_reads(handlers._get_tracking_store(), app)  # noqa: SLF001
+    application = Application(app, login, Audit(), VERSION, fast)
     serve(application, settings.host, settings.port, sts, watch, pool)
 
 

@@ -56,6 +56,7 @@ class Case:
     path: str
     body: bytes
     headers: dict[str, str]
+    method: str = "POST"
 
 
 def case(chance: random.Random) -> Case:

@@ -1,0 +1,31 @@
+"""What of an answer's JSON is compared: all but an order that neither statement asks of Postgres."""
+
+import json
+from itertools import groupby
+from typing import Any
+
+
+def canonical(text: bytes) -> bytes:
+    """Write an answer so that equal ones are the same bytes; NaN is not equal to itself otherwise."""
+    answer = json.loads(text)
+    if isinstance(answer, dict):
+        for run in answer.get("runs", []):
+            for name, values in run["data"].items():
+                run["data"][name] = sorted(values, key=lambda value: value["key"])
+        if "metrics" in answer:
+            answer["metrics"] = _settled(answer["metrics"])
+    return json.dumps(answer, sort_keys=True).encode()
+
+
+def _settled(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort NaN and 0 of the same time: both are 0 to the statement's order."""
+    settled: list[dict[str, Any]] = []
+    for _, tied in groupby(points, key=_place):
+        settled += sorted(tied, key=repr)
+    return settled
+
+
+def _place(point: dict[str, Any]) -> tuple[Any, ...]:
+    value = point["value"]
+    is_nan = value == "NaN" or value != value  # noqa: PLR0124 - as JSON's NaN is read
+    return point.get("run_id"), point["timestamp"], point["step"], 0 if is_nan else value

@@ -1,0 +1,87 @@
+"""The history of a metric, one run's or several runs': Postgres itself writes the JSON of each point."""
+
+import json
+import re
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking import MAX_RESULTS_GET_METRIC_HISTORY
+from mlflow.utils.search_utils import SearchUtils
+from sqlalchemy import TextClause, text
+
+from .plain_query import plain_query
+
+NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+MOST_RUNS = 100
+# Fetched together, so that Python holds no second copy of a long history.
+IN_PARTS = {"yield_per": 10_000}
+# As Python writes a float: Postgres leaves out the point of a whole number, and writes 1e+15 from there on.
+VALUE = """
+CASE WHEN is_nan THEN :nan
+    WHEN value = floor(value) AND abs(value) < 1e15 THEN value || '.0' ELSE value::text END
+"""
+ACCESSIBLE = """
+SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
+WHERE run_uuid = ANY(:runs) AND experiments.workspace = :workspace
+"""
+# In the order of MLflow's own statement.
+POINTS = f"""
+SELECT :before || {VALUE} || ', "timestamp": ' || timestamp || ', "step": ' || step || :after
+FROM metrics WHERE key = :name AND run_uuid IN ({ACCESSIBLE})
+ORDER BY run_uuid, timestamp, step, value OFFSET :offset LIMIT :limit
+"""  # noqa: S608 - constants
+# The answer for several runs names each point's, and writes NaN as Python does.
+ONE = text(POINTS.replace(":after", "'}'"))
+BULK = text(POINTS.replace(":after", """', "run_id": "' || run_uuid || '"}'"""))
+
+
+def one(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
+    """Answer get-history; None when MLflow must, which is so too when there is no point."""
+    asked = plain_query(query, {"run_id", "run_uuid", "metric_key", "max_results", "page_token"})
+    if asked is None or "run_id" not in asked or "metric_key" not in asked:
+        return None
+    (run,), (name,) = asked["run_id"], asked["metric_key"]
+    most = asked.get("max_results", [None])[0]
+    if asked.get("run_uuid", [run]) != [run] or (most is not None and not NUMBER.fullmatch(most)):
+        return None
+    try:
+        offset = SearchUtils.parse_start_offset_from_page_token(asked.get("page_token", [None])[0])
+    except (MlflowException, ValueError, TypeError, AttributeError):
+        return None
+    limit = int(most) if most else None
+    points = _points(
+        store, ONE, workspace=workspace, runs=[run], name=name, offset=offset, limit=limit and limit + 1
+    )
+    if not points:
+        return None
+    token = ""
+    if limit and len(points) > limit:
+        del points[limit:]
+        token = f', "next_page_token": "{SearchUtils.create_page_token(offset + limit).decode()}"'
+    return f'{{"metrics": [{", ".join(points)}]{token}}}'.encode()
+
+
+def bulk(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
+    """Answer get-history-bulk, which the UI draws with; None when MLflow must."""
+    asked = plain_query(query, {"metric_key", "max_results"}, {"run_id"})
+    if asked is None or "run_id" not in asked or "metric_key" not in asked:
+        return None
+    most = asked.get("max_results", [str(MAX_RESULTS_GET_METRIC_HISTORY)])[0]
+    if len(asked["run_id"]) > MOST_RUNS or not NUMBER.fullmatch(most):
+        return None
+    limit = min(int(most), MAX_RESULTS_GET_METRIC_HISTORY)
+    runs, name = asked["run_id"], asked["metric_key"][0]
+    points = _points(store, BULK, workspace=workspace, runs=runs, name=name, offset=0, limit=limit)
+    return f'{{"metrics": [{", ".join(points)}]}}'.encode() if points else None
+
+
+def _points(store: Any, statement: TextClause, **values: Any) -> list[str]:
+    values |= {
+        "before": f'{{"key": {json.dumps(values["name"])}, "value": ',
+        "nan": "NaN" if statement is BULK else '"NaN"',
+    }
+    points: list[str] = []
+    with store.ManagedSessionMaker() as session:
+        for part in session.execute(statement, values, execution_options=IN_PARTS).scalars().partitions():
+            points.extend(part)
+    return points
