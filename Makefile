@@ -69,7 +69,7 @@ bench-login: setup ## measure what the login adds to a request, against MLflow a
 bench-client: setup ## measure what the client package adds to a plain script of 1,000 steps
 	@.venv/bin/python -m benchmarks.client
 
-bench-spool: setup ## measure the spool against plain MLflow, with and without a server; takes hours
+bench-spool: setup ## measure the spool against plain MLflow, with and without a server; takes most of an hour
 	@.venv/bin/python -m benchmarks.spool
 
 rehearse: setup ## deploy the stack into an emulated AWS, join a team, log, read back, and end
