@@ -70,7 +70,13 @@ class Kept(ArtifactRepository):
             return
         file = Path(local_file)
         file.stat()  # what is not there is the script's own error, and raised as MLflow does
-        spool.artifact(self.artifact_uri, file, artifact_path, lambda: self._plain(local_file, artifact_path))
+        spool.artifact(
+            self.artifact_uri,
+            file,
+            artifact_path,
+            lambda: self._plain(local_file, artifact_path),
+            proxied=isinstance(self, MlflowArtifactsRepository),
+        )
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Upload what is in a folder, file by file, and keep what is not taken."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mlflow.store.tracking.rest_store import RestStore
 
 LOG = logging.getLogger("mlflow_team")
-# Artifacts that a server takes itself, in place of S3.
-THROUGH_THE_SERVER = "mlflow-artifacts:"
 TERMINATED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 
@@ -77,7 +75,9 @@ class Spool:
         body, endpoint = self._resolved(body), self._identities.resolve(endpoint or "")
         return self._asking.ask(name, body, endpoint, plain) if name in ASKED else plain(body, endpoint)
 
-    def artifact(self, uri: str, file: Path, path: str | None, send: Callable[[], None]) -> None:
+    def artifact(
+        self, uri: str, file: Path, path: str | None, send: Callable[[], None], *, proxied: bool
+    ) -> None:
         """Send a file, or keep it; two files of one name end in the later.
 
         Args:
@@ -85,6 +85,7 @@ class Spool:
             file: what to send.
             path: the folder below the root.
             send: does what MLflow would do.
+            proxied: through the tracking server.
 
         Raises:
             Exception: what MLflow would raise, in strict mode or when it cannot be kept either.
@@ -92,7 +93,7 @@ class Spool:
         run_id = self._run_of(uri)
         before = self._deliveries.of_artifacts(run_id)
         failed: Exception | None = None
-        if uri.startswith(THROUGH_THE_SERVER) and self._reach.away:
+        if proxied and self._reach.away:
             failed = AwayError(self._reach.reason)  # which MLflow would find out for minutes
         elif before is None or not before.journal.waiting:
             try:
