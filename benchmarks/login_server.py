@@ -76,8 +76,9 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
         stores.register(ROOT)
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
+    store: Any = handlers._get_tracking_store()  # noqa: SLF001
     if kind == "login":
-        tables.make_indexes(handlers._get_tracking_store().engine, print)  # noqa: SLF001
+        tables.make_indexes(store.engine, print)
     mlflow_app = wrap(app)
     if kind != "login":
         serve(mlflow_app, HOST, port)
@@ -85,7 +86,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     caller = Caller(name="ada", team=TEAM, level=Level.WRITER)
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
     pool = WritePool(lambda: begin(str))
-    fast = fast_writes(pool, mlflow_app) | fast_reads(handlers._get_tracking_store(), mlflow_app)  # noqa: SLF001
+    fast = fast_writes(pool, mlflow_app) | fast_reads(store, mlflow_app)
     serve(Application(mlflow_app, login, Audit(), VERSION, fast), HOST, port, pool)
 
 

@@ -96,6 +96,7 @@ def started(*kinds: str) -> Iterator[list[Server]]:
                 connection.autocommit = True
                 connection.cursor().execute(f"CREATE DATABASE {server.database}")
             environment = {
+                "PYTHONHASHSEED": "0",  # MLflow writes sets into messages
                 "PATH": "/usr/bin:/bin",
                 "PGHOST": str(postgres.folder),
                 "PGUSER": SUPERUSER,
