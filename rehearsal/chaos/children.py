@@ -12,11 +12,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
-from rehearsal.chaos.nursery import Birth
+from rehearsal.chaos.nursery import WHERE, Birth
 from rehearsal.laptop import ROOT
 from rehearsal.processes import POLL_SECONDS, NotReadyError, tied, wait_until
 
 READY_SECONDS = 60.0
+TELLING_SECONDS = 0.5
 
 
 class Children:
@@ -74,8 +75,10 @@ class Children:
         return set()
 
     def end(self, name: str) -> None:
-        """Kill one that has not ended by itself."""
+        """Let one that has not ended by itself write where it stands, and kill it."""
         if name not in self._codes and name in self._pids:
+            os.kill(self._pids[name], WHERE)
+            time.sleep(TELLING_SECONDS)
             os.kill(self._pids[name], signal.SIGKILL)
             wait_until(
                 lambda: None if name in self._codes else "still lives", what=name, seconds=READY_SECONDS

@@ -5,6 +5,7 @@ child runs, it runs as `__main__`, and it ends as every Python process does: hoo
 """
 
 import ctypes
+import faulthandler
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 
 POLL_SECONDS = 0.003
 PR_SET_PDEATHSIG = 1
+WHERE = signal.SIGUSR2
 # Read while there is one process, so that no child pays for it.
 IMPORTED = (
     "mlflow", "mlflow.store.artifact.s3_artifact_repo", "mlflow.data", "boto3", "mlflow_team.command",
@@ -132,6 +134,8 @@ def be_born(birth: Birth) -> None:
         from rehearsal.chaos import clock  # noqa: PLC0415 - imported above, in the parent
 
         clock.step([(size, seconds) for size, seconds in birth.clock_steps], birth.ledger)
+    # One that does not end is asked where it is before it is killed; a fresh interpreter dies of it.
+    faulthandler.register(WHERE)
     for patch in birth.patches:
         runpy.run_module(patch)
     sys.argv = [birth.module, *birth.arguments]

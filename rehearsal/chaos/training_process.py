@@ -12,7 +12,7 @@ from rehearsal.chaos.proxy import Line
 from rehearsal.chaos.small_disk import SmallDisk
 
 MODULE = "rehearsal.chaos.training"
-LAST_WORDS = 300
+LAST_WORDS = 12000  # the stacks of all threads, where it did not end
 Lines = Mapping[Service, Line]
 
 

@@ -102,7 +102,7 @@ class Verdict:
 
     def _of_process(self) -> Iterator[str]:
         if self._code is None:
-            yield "the process did not end and was killed"
+            yield f"the process did not end and was killed: {self._last_words}"
         elif self._code not in CODES[self._trial.death]:
             yield f"the script ended with exit code {self._code}: {self._last_words}"
         for call in self._account.calls:
