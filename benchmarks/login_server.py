@@ -66,8 +66,8 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from server.tracking_server.application import Application  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
     from server.tracking_server.database import begin  # noqa: PLC0415
-    from server.tracking_server.fast_path import fast_writes  # noqa: PLC0415
     from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
+    from server.tracking_server.fast_writes import fast_writes  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
     from server.tracking_server.write_pool import WritePool  # noqa: PLC0415

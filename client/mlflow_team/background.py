@@ -7,6 +7,7 @@ wants it next waits for ever. What stands here takes locks in C alone.
 
 import _thread
 import contextlib
+import contextvars
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from typing import Generic, TypeVar
 POLL_SECONDS = 0.002
 IDLE_SECONDS = 60.0
 Job = TypeVar("Job")
+Answer = TypeVar("Answer")
 
 
 def poll(condition: Callable[[], bool], seconds: float) -> bool:
@@ -43,6 +45,35 @@ class Bell:
     def wait(self, seconds: float) -> bool:
         """Wait until it is rung; False when the time is over before."""
         return self._silent.acquire(timeout=seconds)
+
+
+def undisturbed(call: Callable[[], Answer]) -> Answer:
+    """Do what takes such locks: a Ctrl-C ends the wait for it, and comes at no point within.
+
+    The chaos rehearsal has seen urllib3's pool of connections stay locked otherwise, and with it the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()  # signals are the main thread's
+    answers: list[Answer] = []
+    errors: list[BaseException] = []
+    over, context = Bell(), contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            answers.append(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+            errors.append(error)
+        over.ring()
+
+    try:
+        _thread.start_new_thread(work, ())
+    except RuntimeError:  # Python ends, and begins no thread any more
+        return call()
+    while not over.wait(IDLE_SECONDS):
+        pass
+    if errors:
+        raise errors[0]
+    return answers[0]
 
 
 class Worker:

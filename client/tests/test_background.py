@@ -1,9 +1,12 @@
 """What works beside a script goes on after a Ctrl-C at any point of the script."""
 
+import contextvars
+import threading
+
 import pytest
 
 from client.tests.interrupted import everywhere
-from mlflow_team.background import Bell, Line, Worker, poll
+from mlflow_team.background import Bell, Line, Worker, poll, undisturbed
 
 SECONDS = 10.0
 
@@ -92,3 +95,27 @@ def test_thread_that_died_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> Non
         return bool(done)
 
     assert poll(again, SECONDS)
+
+
+def test_interrupt_leaves_no_lock_taken_of_what_was_done_apart() -> None:
+    lock = threading.Condition(threading.Lock())  # as urllib3's pool has one
+
+    def call() -> None:
+        with lock:
+            pass
+
+    points = 0
+    for _ in everywhere(lambda: undisturbed(call)):
+        points += 1
+        assert poll(lambda: not lock._lock.locked(), SECONDS)  # pyright: ignore[reportAttributeAccessIssue]
+    assert points > 5
+    stuck = [True for _ in everywhere(call) if (locked := lock._lock).locked() and not locked.release()]  # pyright: ignore[reportAttributeAccessIssue]
+    assert stuck, "without it the lock stays taken: else this test finds nothing"
+
+
+def test_what_is_done_apart_answers_raises_and_has_the_callers_context() -> None:
+    variable = contextvars.ContextVar("variable", default="")
+    variable.set("ours")
+    assert undisturbed(variable.get) == "ours"
+    with pytest.raises(ZeroDivisionError):
+        undisturbed(lambda: 1 / 0)

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
+from .asgi import App, Message, Receive, Scope, Send
 from .audit import Audit
 from .budget import address_of
 from .caller import CALLER, Caller, Level
@@ -14,11 +14,6 @@ from .refusal import Refusal
 from .routes import Kind, Route, classify
 from .workspaces import CHANGED_BY_TEAMS, HEADER, LIST, hidden, listing, pinned
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 HEALTH = "/health"

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import metric_history, run_search
-from .fast_path import App, Message, Receive, Scope, Send, again, receive_all
+from .asgi import App, Message, Receive, Scope, Send, again, receive_all
 from .plain_headers import headers_of, workspace_of
 
 # Takes MLflow's tracking store, for its connections, workspace, query string and body; None: left to MLflow.

@@ -69,8 +69,8 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     from mlflow.version import VERSION  # noqa: PLC0415
 
     from . import stores, tables  # noqa: PLC0415
-    from .fast_path import fast_writes  # noqa: PLC0415
     from .fast_reads import fast_reads  # noqa: PLC0415
+    from .fast_writes import fast_writes  # noqa: PLC0415
     from .write_pool import WritePool  # noqa: PLC0415
 
     stores.register(settings.backend.artifact_root)

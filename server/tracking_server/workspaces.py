@@ -1,9 +1,9 @@
 """What a caller sees of MLflow's workspaces: its own, an admin every team's, nobody `default`."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
+from .asgi import Message, Send
 from .caller import Caller, Level
 from .refusal import Refusal
 from .variables import workspace
@@ -17,8 +17,6 @@ CHANGED_BY_TEAMS = Refusal(
     rule="workspaces are teams",
     message="Workspaces are the stack's teams: change `teams`, then: pulumi up",
 )
-
-Message = MutableMapping[str, Any]
 
 
 def pinned(caller: Caller, headers: Iterable[tuple[bytes, bytes]], *, needed: bool) -> bytes | Refusal | None:
@@ -71,9 +69,7 @@ def _another(own: str) -> Refusal:
     )
 
 
-def listing(
-    caller: Caller, send: Callable[[Message], Awaitable[None]]
-) -> Callable[[Message], Awaitable[None]]:
+def listing(caller: Caller, send: Send) -> Send:
     """Make a `send` that leaves out of MLflow's list what the caller must not see."""
     start: Message = {}
     body = b""

@@ -10,6 +10,7 @@ from mlflow.utils.rest_utils import http_request
 from mlflow.utils.workspace_context import get_request_workspace
 
 from mlflow_team import tags
+from mlflow_team.background import undisturbed
 
 from .reach import AwayError, Reach, RefusedError, innermost, judge
 from .record import CREATE_EXPERIMENT, CREATE_MODEL, CREATE_RUN
@@ -43,7 +44,7 @@ class Server:
         """
         self.reach.asked()
         try:
-            return self._once(getattr(service_pb2, api), body, endpoint)
+            return undisturbed(lambda: self._once(getattr(service_pb2, api), body, endpoint))
         except AwayError as error:
             error.pause = self.reach.failed(error)
             raise

@@ -1,21 +1,12 @@
 """MLflow's hot writes, answered here where MLflow's answer is known; all else is handed on to MLflow."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
+from .asgi import App, Message, Receive, Scope, Send, again, receive_all
 from .plain_headers import headers_of, workspace_of
 from .plain_writes import ROUTES, read
 from .write_pool import WritePool
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-# Twice what MLflow's client sends at most.
-LARGEST = 2_000_000
 BODY = b"{}"
 
 
@@ -42,27 +33,3 @@ class FastWrite:
                 await send({"type": "http.response.body", "body": BODY})
                 return
         await self.mlflow_app(scope, again(messages, receive), send)
-
-
-async def receive_all(receive: Receive, messages: list[Message]) -> bool:
-    """Tell whether all of the body came; what came is appended."""
-    size = 0
-    while size <= LARGEST:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        if message["type"] != "http.request":
-            return False
-        if not message.get("more_body"):
-            return True
-    return False
-
-
-def again(messages: list[Message], receive: Receive) -> Receive:
-    """Give the messages once more, and then what else comes."""
-    left = iter(messages)
-
-    async def again() -> Message:
-        return next(left, None) or await receive()
-
-    return again

@@ -11,7 +11,7 @@ from server.tests import mlflow_server
 
 mlflow_server.load()
 
-from server.tracking_server import fast_path, plain_headers  # noqa: E402 - MLflow reads its environment
+from server.tracking_server import asgi, fast_writes, plain_headers  # noqa: E402 - MLflow reads its environment
 from server.tracking_server.write_pool import WritePool  # noqa: E402
 
 ROUTE = "POST /mlflow/runs/set-tag"
@@ -51,7 +51,7 @@ def ask(
     async def mlflow_app(_scope: Any, receive: Callable[[], Awaitable[Message]], _send: Any) -> None:
         received.extend([await receive() for _ in messages])
 
-    app = fast_path.fast_writes(pool, mlflow_app)[ROUTE]  # type: ignore[arg-type]
+    app = fast_writes.fast_writes(pool, mlflow_app)[ROUTE]  # type: ignore[arg-type]
     asyncio.run(app({"headers": headers}, receive, send))
     return received, sent
 
@@ -78,7 +78,7 @@ def test_a_committed_write_is_answered_and_mlflow_hears_nothing_of_it() -> None:
     [
         body(BODY[:9], BODY[9:]),
         body(b"{}"),
-        body(b"x" * (fast_path.LARGEST // 2), b"x" * fast_path.LARGEST, b"x"),
+        body(b"x" * (asgi.LARGEST // 2), b"x" * asgi.LARGEST, b"x"),
         [*body(BODY, b"")[:1], {"type": "http.disconnect"}],
     ],
 )
