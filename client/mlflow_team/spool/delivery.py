@@ -80,7 +80,8 @@ class Delivery:
         except Exception as error:
             # A disk that cannot be read, or our own fault: the other journals go on.
             if self._since is None:
-                LOG.exception("run %s stays on this machine; once it is mended: mlflow-team sync", self.run_id)
+                told = "run %s waits here; once that is mended: mlflow-team sync"
+                LOG.exception(told, self.run_id)
             return self._failed([], AwayError(f"{type(error).__name__}: {error}"))
 
     def _step(self) -> bool:
