@@ -74,12 +74,17 @@ class Children:
             time.sleep(POLL_SECONDS)
         return set()
 
-    def end(self, name: str) -> None:
-        """Let one that has not ended by itself write where it stands, and kill it."""
-        if name not in self._codes and name in self._pids:
+    def tell_where(self, name: str) -> None:
+        """Let one that does not end write the stacks of its threads to its stderr."""
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self._pids[name], WHERE)
-            time.sleep(TELLING_SECONDS)
-            os.kill(self._pids[name], signal.SIGKILL)
+        time.sleep(TELLING_SECONDS)
+
+    def end(self, name: str) -> None:
+        """Kill one that has not ended by itself."""
+        if name not in self._codes and name in self._pids:
+            with contextlib.suppress(ProcessLookupError):  # just now it has
+                os.kill(self._pids[name], signal.SIGKILL)
             wait_until(
                 lambda: None if name in self._codes else "still lives", what=name, seconds=READY_SECONDS
             )

@@ -163,6 +163,7 @@ class Rounds:
             process.heal()
         late = {process.trial.name for process in living}
         for name in late:
+            self._children.tell_where(name)
             self._children.end(name)
         return late
 
