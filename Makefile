@@ -82,7 +82,7 @@ chaos: setup ## kill, cut and fill what training runs on, hundreds of times, and
 	@.venv/bin/python -m rehearsal.chaos $(ARGS)
 
 test: setup ## run every test this machine can run (K=word selects)
-	@.venv/bin/python -m pytest $(if $(K),-k "$(K)")
+	@.venv/bin/python -m pytest --numprocesses 2 $(if $(K),-k "$(K)")
 
 differential: setup ## ask our server and stock MLflow the same 20,000 times and compare answers and rows (CASES=n)
 	@.venv/bin/python -m server.tests.differential $(CASES)

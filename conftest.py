@@ -1,14 +1,40 @@
-"""Leaves out the tests that need Docker where it does not answer, and says so; with REQUIRE_DOCKER never."""
+"""Runs what shares a started world in one process, and leaves out what needs Docker where it does not answer.
+
+What was left out is said; with REQUIRE_DOCKER nothing is.
+"""
 
 import os
 import sys
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from rehearsal.containers.docker import Docker
 
 REQUIRED = "REQUIRE_DOCKER"
-LEFT_OUT = pytest.StashKey[tuple[int, str]]()
+# Said at the end: title to lines.
+SUMMARY = pytest.StashKey[dict[str, list[str]]]()
+WORKER_OUTPUT = "summary"
+# Each starts its stack once.
+WORLDS = ("rehearsal/",)
+
+
+class ByWorld(LoadScopeScheduling):
+    """Hands out files, and the files of one world together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((world for world in WORLDS if nodeid.startswith(world)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWorld:
+    """Replace the choice of --dist."""
+    return ByWorld(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the summary."""
+    config.stash[SUMMARY] = {}
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have selected
@@ -20,14 +46,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if reason := Docker.missing():
         config.hook.pytest_deselected(items=tier)
         items[:] = [item for item in items if item not in tier]
-        config.stash[LEFT_OUT] = (len(tier), reason)
+        said = config.stash[SUMMARY]["not run"] = [f"{len(tier)} tests of the container tier. {reason}"]
+        if sys.platform == "linux":
+            said.append("On Debian they run with:  .ci/with-docker make test K=container")
+
+
+@pytest.fixture(scope="session")
+def summary(request: pytest.FixtureRequest) -> dict[str, list[str]]:
+    """Return what is said at the end: title to lines."""
+    return request.config.stash[SUMMARY]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that reports, when this is another."""
+    if output := getattr(session.config, "workeroutput", None):
+        output[WORKER_OUTPUT] = session.config.stash[SUMMARY]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process that ran tests has to say; one that died is a failure by itself."""
+    node.config.stash[SUMMARY] |= getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was not run, why, and what would run it."""
-    number, reason = config.stash.get(LEFT_OUT, (0, ""))
-    if number:
-        terminalreporter.section("not run", yellow=True)
-        terminalreporter.line(f"{number} tests of the container tier. {reason}")
-        if sys.platform == "linux":
-            terminalreporter.line("On Debian they run with:  .ci/with-docker make test K=container")
+    """Say it."""
+    for title, lines in config.stash[SUMMARY].items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)

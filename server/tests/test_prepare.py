@@ -1,5 +1,6 @@
 """The database as the task's first container leaves it, however often, at once or interrupted it runs."""
 
+import itertools
 import os
 import signal
 from contextlib import ExitStack, closing
@@ -8,6 +9,7 @@ import pytest
 
 import containers
 from rehearsal.processes import free_port, listening_socket
+from rehearsal.rds_login import RdsLogin
 from server.tests.conftest import BUCKET, PREPARE, PREPARE_SECONDS, World
 from server.tracking_server.prepare import LOCK, TOTAL_SECONDS
 
@@ -89,6 +91,24 @@ def reason_not_blocked(world: World, database: str) -> str | None:
     waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'mlflow'"
     blocked = world.rows(database, waiting)
     return None if any("trace_info" in query for (query,) in blocked) else f"waiting for a lock: {blocked}"
+
+
+def test_a_login_that_fails_once_in_the_middle_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = itertools.count()
+    check = RdsLogin.check_password
+
+    def fail_every_second(login: RdsLogin, user: str, password: str) -> None:
+        if next(logins) % 2:
+            raise login.refused(user, "as in a failover", "57P03", "the database system is shutting down")
+        check(login, user, password)
+
+    monkeypatch.setattr(RdsLogin, "check_password", fail_every_second)
+    code, said = world.prepare(world.preparation(world.create_database("failing_over")))
+    assert code == 0, said
+    assert next(logins) > 6, "MLflow opened no connection of its own"
+    assert "the database system is shutting down" in said
 
 
 def test_a_database_at_another_revision_is_refused_and_left_alone(world: World, prepared: str) -> None:

@@ -40,13 +40,21 @@ def token_source(backend: Backend) -> Callable[[], str]:
     return lambda: client.generate_db_auth_token(backend.host, backend.port, backend.user)
 
 
-def log_in_by_token(new_token: Callable[[], str]) -> None:
-    """Give every SQLAlchemy engine of this process, MLflow's and Alembic's too, a new token at each login."""
+def log_in_by_token(
+    new_token: Callable[[], str], open_by: Callable[[Callable[[], Any]], Any] = lambda opening: opening()
+) -> None:
+    """Give every SQLAlchemy engine of this process, MLflow's and Alembic's too, a new token at each login.
+
+    Args:
+        new_token: called at each.
+        open_by: calls what opens a connection: once, or again as `connect` does.
+    """
 
     @event.listens_for(Engine, "do_connect")
-    def _present_token(dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        if dialect.name == "postgresql":
-            parameters["password"] = new_token()
+    def _open(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+        if dialect.name != "postgresql":
+            return None
+        return open_by(lambda: dialect.connect(*arguments, **parameters | {"password": new_token()}))
 
 
 async def begin(new_token: Callable[[], str]) -> Any:

@@ -65,10 +65,11 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         _lock(master)
         if database_user.ensure(master, backend):
             say(f"created the database user {backend.user}")
-        log_in_by_token(token_source(backend))
+        # MLflow opens several connections of its own, once each: any of them may meet a failover.
+        log_in_by_token(token_source(backend), lambda opening: connect(backend, opening, math.inf, say))
         engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
         say(f"logging in as {backend.user} by a token")
-        connect(backend, engine.connect, math.inf, say).close()
+        engine.connect().close()
         say("looking at the tables")
         tables.ensure(engine, backend, access.teams, say)
 
