@@ -4,6 +4,7 @@ What was left out is said; with REQUIRE_DOCKER nothing is.
 """
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -16,15 +17,15 @@ REQUIRED = "REQUIRE_DOCKER"
 # Said at the end: title to lines.
 SUMMARY = pytest.StashKey[dict[str, list[str]]]()
 WORKER_OUTPUT = "summary"
-# Each starts its stack once.
-WORLDS = ("rehearsal/",)
+# Starts its stacks once, but for the file whose tests start one each.
+WORLD = re.compile(r"rehearsal/(?!tests/test_rehearsal\.py)")
 
 
 class ByWorld(LoadScopeScheduling):
     """Hands out files, and the files of one world together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((world for world in WORLDS if nodeid.startswith(world)), nodeid.partition("::")[0])
+        return WORLD.pattern if WORLD.match(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWorld:
