@@ -1,6 +1,5 @@
 """Reads the bodies of MLflow's four hot writes where they are plainly valid; all others MLflow judges."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeGuard
 
+import orjson
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.validation import (
@@ -71,7 +71,7 @@ def read(route: str, body: bytes) -> Write | None:
         body: as received.
     """
     try:
-        return ROUTES[route](json.loads(body))
+        return ROUTES[route](orjson.loads(body))
     except (ValueError, RecursionError, _NotPlainError):
         return None
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import orjson
+
 from .plain_writes import Write
 
 # Planned once for each connection, maybe while the tables are empty, so that no plan may read a whole table.
@@ -89,14 +91,14 @@ def arguments(asked: Sequence[tuple[Write, str]]) -> list[str]:
     metrics = [metric for write in writes for metric in write.metrics]
     keys, values, times, steps, nans = zip(*metrics, strict=True) if metrics else ((), (), (), (), ())
     return [
-        _numbers(write.run for write in writes),
+        _texts(write.run for write in writes),
         _texts(workspace for _, workspace in asked),
         _numbers(_of(len(write.metrics) for write in writes)),
         _texts(keys),
-        _numbers(map(repr, values)),
+        _numbers(values),
         _numbers(times),
         _numbers(steps),
-        _numbers("t" if nan else "f" for nan in nans),
+        _numbers(nans),
         *_pairs([write.parameters for write in writes]),
         *_pairs([write.tags for write in writes]),
     ]
@@ -110,13 +112,14 @@ def _pairs(each: Sequence[Sequence[tuple[str, str]]]) -> tuple[str, str, str]:
     )
 
 
-def _of(lengths: Iterable[int]) -> Iterable[int]:
+def _of(lengths: Iterable[int]) -> Sequence[int]:
     """Return for each row the number of its request."""
-    return (number for number, length in enumerate(lengths, 1) for _ in range(length))
+    return [number for number, length in enumerate(lengths, 1) for _ in range(length)]
 
 
-def _numbers(values: Iterable[object]) -> str:
-    return "{" + ",".join(map(str, values)) + "}"
+def _numbers(values: Sequence[float]) -> str:
+    """Write finite numbers, or booleans, each as exactly as it is."""
+    return "{" + orjson.dumps(values)[1:-1].decode() + "}"
 
 
 def _texts(values: Iterable[str]) -> str:
