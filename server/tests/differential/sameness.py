@@ -5,24 +5,29 @@ from itertools import groupby
 from typing import Any
 
 
-def canonical(text: bytes) -> bytes:
-    """Write an answer so that equal ones are the same bytes; NaN is not equal to itself otherwise."""
+def canonical(text: bytes, *, page: bool) -> bytes:
+    """Write an answer so that equal ones are the same bytes; NaN is not equal to itself otherwise.
+
+    Args:
+        text: the answer's JSON.
+        page: it was asked for so many points, so that it may begin and end among points of one place.
+    """
     answer = json.loads(text)
     if isinstance(answer, dict):
         for run in answer.get("runs", []):
             for name, values in run["data"].items():
                 run["data"][name] = sorted(values, key=lambda value: value["key"])
         if "metrics" in answer:
-            answer["metrics"] = _settled(answer["metrics"])
+            answer["metrics"] = _settled(answer["metrics"], page=page)
     return json.dumps(answer, sort_keys=True).encode()
 
 
-def _settled(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort NaN and 0 of the same time: both are 0 to the statement's order."""
-    settled: list[dict[str, Any]] = []
-    for _, tied in groupby(points, key=_place):
-        settled += sorted(tied, key=repr)
-    return settled
+def _settled(points: list[dict[str, Any]], *, page: bool) -> list[dict[str, Any]]:
+    """Sort NaN and 0 of the same time: both are 0 to the statement's order, and at a page's edges either is."""
+    places = [list(tied) for _, tied in groupby(points, key=_place)]
+    for edge in (0, -1) if page and places else ():
+        places[edge] = [point | {"value": _place(point)[-1]} for point in places[edge]]
+    return [point for tied in places for point in sorted(tied, key=repr)]
 
 
 def _place(point: dict[str, Any]) -> tuple[Any, ...]:
