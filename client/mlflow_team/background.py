@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 POLL_SECONDS = 0.002
 IDLE_SECONDS = 60.0
+# Whoever interrupts a person's work waits no longer for what is under way.
+GRACE_SECONDS = 1.0
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
@@ -51,6 +53,7 @@ def undisturbed(call: Callable[[], Answer]) -> Answer:
     """Do what takes such locks: a Ctrl-C ends the wait for it, and comes at no point within.
 
     The chaos rehearsal has seen urllib3's pool of connections stay locked otherwise, and with it the process.
+    The interrupted wait is as short as GRACE_SECONDS: what is undone afterwards should be done by then.
     """
     if threading.current_thread() is not threading.main_thread():
         return call()  # signals are the main thread's
@@ -69,8 +72,12 @@ def undisturbed(call: Callable[[], Answer]) -> Answer:
         _thread.start_new_thread(work, ())
     except RuntimeError:  # Python ends, and begins no thread any more
         return call()
-    while not over.wait(IDLE_SECONDS):
-        pass
+    try:
+        while not over.wait(IDLE_SECONDS):
+            pass
+    except BaseException:
+        over.wait(GRACE_SECONDS)
+        raise
     if errors:
         raise errors[0]
     return answers[0]

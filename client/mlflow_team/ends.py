@@ -4,6 +4,8 @@ MLflow calls a run finished when its script died of an error outside a `with`, f
 Ctrl-C, and running for ever after a SIGTERM.
 """
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -36,9 +38,20 @@ class _Death:
     def __init__(self) -> None:
         self.cause: BaseException | None = None
         self.watched = False
+        self.begun: dict[str, None] = {}  # runs of this process that have not ended, in order
 
 
 _death = _Death()
+
+
+def begun(run_id: str) -> None:
+    """Remember a run that this process has created: MLflow may not, if a Ctrl-C comes now."""
+    _death.begun[run_id] = None
+
+
+def over(run_id: str, _status: str) -> None:
+    """Forget a run that has ended."""
+    _death.begun.pop(run_id, None)
 
 
 def watch(_run_id: str) -> None:
@@ -46,6 +59,7 @@ def watch(_run_id: str) -> None:
     if _death.watched:
         return
     _death.watched = True
+    atexit.register(_end_interrupted)
     before = sys.excepthook
 
     def uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
@@ -57,7 +71,7 @@ def watch(_run_id: str) -> None:
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
         if hasattr(os, "register_at_fork"):
-            # A worker of a data loader dies at once, as its parent expects.
+            # A worker of a data loader dies at once, as its parent expects, and its parent's runs live on.
             os.register_at_fork(after_in_child=_forget)
 
 
@@ -111,6 +125,19 @@ def _terminated(_number: int, frame: FrameType | None) -> NoReturn:
     raise _death.cause
 
 
+def _end_interrupted() -> None:
+    """End what a signal has torn out of MLflow's hands: created and not yet active, or active no more."""
+    from mlflow import MlflowClient  # noqa: PLC0415 - it loads this package
+    from mlflow.tracking.fluent import _active_run_stack  # noqa: PLC0415
+
+    stacks = _active_run_stack.get_all_thread_values().values()
+    active = {run.info.run_id for stack in stacks for run in stack}
+    for run_id in reversed([each for each in _death.begun if each not in active]):
+        with contextlib.suppress(Exception):
+            MlflowClient().set_terminated(run_id, KILLED)
+
+
 def _forget() -> None:
+    _death.begun.clear()
     if signal.getsignal(signal.SIGTERM) is _terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -11,7 +11,7 @@ from .switches import Piece
 LOG = logging.getLogger("mlflow_team")
 
 # Piece that can be switched off, module, function; in this order.
-CREATED = ((Piece.CONSOLE, ".console.capture", "begin"),)
+CREATED = ((Piece.ENDS, ".ends", "begun"), (Piece.CONSOLE, ".console.capture", "begin"))
 WATCHED = ((Piece.ENDS, ".ends", "watch"), (Piece.CONSOLE, ".console.capture", "resume"))
 STARTED = ((Piece.PROVENANCE, ".provenance", "store"),)
 ENDING = (
@@ -20,7 +20,7 @@ ENDING = (
     (None, ".uploads", "before_end"),
     (Piece.CONTRACT, ".contract", "mark"),
 )
-ENDED = ((Piece.NOTIFY, ".chat.notify", "run_ended"),)
+ENDED = ((Piece.ENDS, ".ends", "over"), (Piece.NOTIFY, ".chat.notify", "run_ended"))
 
 # mlflow.utils.mlflow_tags.MLFLOW_SOURCE_TYPE, which every MLflow process would load for it.
 STARTED_BY_SCRIPT = "mlflow.source.type"

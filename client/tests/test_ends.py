@@ -80,6 +80,23 @@ def test_run_ends_as_its_script_did(
     assert (run.info.status, run.data.tags.get(tags.ERROR), code) == ended
 
 
+@pytest.mark.parametrize("moment", ["provenance.store", "contract.mark"])
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
+def test_run_that_mlflow_does_not_hold_yet_or_any_more_ends_too(
+    tracking: MlflowClient, tmp_path: Path, moment: str, sent: str
+) -> None:
+    module, function = moment.split(".")
+    script = (
+        f"{PLAIN}import signal; from mlflow_team import {module}\n"
+        f"once = [signal.{sent}]\n"
+        f"{module}.{function} = lambda *_: once and (os.kill(os.getpid(), once.pop()), time.sleep(0.1))\n"
+        "with mlflow.start_run():\n    pass"
+    )
+    end(tmp_path, script)
+    (run,) = tracking.search_runs([tracking.get_experiment_by_name("tests").experiment_id])
+    assert run.info.status == "KILLED"
+
+
 def test_ends_can_be_switched_off(tracking: MlflowClient, tmp_path: Path) -> None:
     script = f"{OUTSIDE}{WAITS}"
     assert end(tmp_path, script, signal.SIGTERM, MLFLOW_TEAM_ENDS="off") == -signal.SIGTERM

@@ -24,7 +24,7 @@ from .journal import Journal
 from .local_answers import LocalAnswers
 from .mirror import Mirror
 from .reach import AWAY_SECONDS, LOOP_SECONDS, AwayError, RefusedError
-from .record import CREATE_EXPERIMENT, CREATE_MODEL, CREATE_RUN, TWINS, Record
+from .record import CREATE_EXPERIMENT, CREATE_MODEL, CREATE_RUN, Record, twins
 from .sender import Sender
 from .server import Server
 
@@ -120,43 +120,65 @@ class Asking:
     def look_for_twins(self, run_id: str, journal: Journal) -> None:
         """Have what a request made that was answered too late, or not at all, taken back."""
         if run_id in self._doubtful:
-            experiment, local_id = self._doubtful[run_id]
-            body = {"run_id": run_id, "experiment_id": experiment, "local_id": local_id}
-            journal.append(Record(api=TWINS, body=body))
+            journal.append(twins(run_id, *self._doubtful[run_id]))
 
     def _create_run(self, body: dict[str, Any]) -> Any:
-        local_id = new()
-        answer, attempts = self._created(CREATE_RUN, body, local_id)
+        local_id, experiment = new(), str(body.get("experiment_id", ""))
+        self._deliveries.active.add(local_id)
         try:
+            # Before anybody is asked: whoever dies meanwhile leaves word of what may have been made.
+            with self._deliveries.using(local_id, local_id=local_id, experiment_id=experiment) as journal:
+                answer = self._create_noted_run(body, local_id, journal)
+                if answer is None:
+                    return self._create_local_run(body, local_id, journal)
+        except OSError as error:
+            without(error)
+            answer, _ = self._created(CREATE_RUN, body, local_id)
             if answer is None:
-                return self._create_local_run(body, local_id)
+                raise self._unavailable(CREATE_RUN) from error
+        finally:
+            if local_id not in self._doubtful:
+                self._deliveries.active.discard(local_id)
+                self._deliveries.release((local_id, False))
+            self._sender.work()
+        return answer
+
+    def _create_noted_run(self, body: dict[str, Any], local_id: str, journal: Journal) -> Any:
+        """Return the server's answer, None when it is away."""
+        experiment, answer = str(body.get("experiment_id", "")), None
+        try:
+            answer, attempts = self._created(CREATE_RUN, body, local_id)
+            if answer is None:
+                return None
             run_id = answer.run.info.run_id
             self._deliveries.active.add(run_id)
             self._mirror.learn(answer.run)
             if attempts > 1:
                 self._doubtful[run_id] = (answer.run.info.experiment_id, local_id)
-            with self._deliveries.using(run_id) as journal:
-                self.look_for_twins(run_id, journal)
-        except OSError as error:
+            with self._deliveries.using(run_id) as of_run:
+                self.look_for_twins(run_id, of_run)
+            journal.learn(local_id, run_id)
+        except OSError as error:  # no journal for what it logs
             without(error)
-            if answer is None:
-                raise self._unavailable(CREATE_RUN) from error
-        self._sender.work()
+        except Exception:
+            raise
+        except BaseException:
+            # A Ctrl-C: the script will not know the run.
+            if not LOCAL.search(json.dumps(body)):
+                journal.append(twins(local_id, experiment, local_id))
+            raise
         return answer
 
-    def _create_local_run(self, body: dict[str, Any], local_id: str) -> Any:
+    def _create_local_run(self, body: dict[str, Any], local_id: str, journal: Journal) -> Any:
         answer = self._answers.run(body, local_id)
         body = body | {"run_name": answer.run.info.run_name}
-        self._deliveries.active.add(local_id)
         experiment = str(body.get("experiment_id", ""))
-        with self._deliveries.using(local_id, local_id=local_id, experiment_id=experiment) as journal:
-            if name := self._identities.name(experiment):
-                journal.append(Record(api=CREATE_EXPERIMENT, body={"name": name}, local_id=experiment))
-            journal.append(Record(api=CREATE_RUN, body=body, local_id=local_id))
         self._doubtful[local_id] = (experiment, local_id)
+        if name := self._identities.name(experiment):
+            journal.append(Record(api=CREATE_EXPERIMENT, body={"name": name}, local_id=experiment))
+        journal.append(Record(api=CREATE_RUN, body=body, local_id=local_id))
         reason = self._reach.reason
         LOG.warning("run %s is kept on this machine until the server is back: %s", local_id, reason)
-        self._sender.work()
         return answer
 
     def _create_model(self, body: dict[str, Any]) -> Any:

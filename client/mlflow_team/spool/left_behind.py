@@ -18,7 +18,7 @@ from .identities import LOCAL, Identities
 from .journal import Journal
 from .lock import BusyError
 from .reach import AwayError, Reach, RefusedError, innermost
-from .record import SET_TAG, TWINS, UPDATE_RUN, Record
+from .record import CREATE_RUN, SET_TAG, UPDATE_RUN, Record, twins
 from .server import Server
 
 # Without any progress for so long, the rest stays where it is.
@@ -164,6 +164,10 @@ def _end(delivery: Delivery, server: Server) -> None:
             return
         if run.info.status != service_pb2.RUNNING or _lives(run, journal, server.reach.clock_ahead):
             return
+    elif not any(entry.record and entry.record.api == CREATE_RUN for entry in journal.pending()):
+        # It died while the server was asked for the run, and nobody has learnt of one.
+        journal.append(twins(header.run_id, header.experiment_id, header.local_id))
+        return
     last = max(path.stat().st_mtime for path in journal.folder.iterdir() if path.name != "lock")
     run_id = header.run_id
     ends = {"run_id": run_id, "status": ended or "KILLED", "end_time": int(last * 1000)}
@@ -172,8 +176,7 @@ def _end(delivery: Delivery, server: Server) -> None:
         journal.append(Record(api=SET_TAG, body=fate))
     journal.append(Record(api=UPDATE_RUN, body=ends))
     if header.local_id:
-        twins = {"run_id": run_id, "experiment_id": header.experiment_id, "local_id": header.local_id}
-        journal.append(Record(api=TWINS, body=twins))
+        journal.append(twins(run_id, header.experiment_id, header.local_id))
 
 
 def _lives(run: Any, journal: Journal, clock_ahead: float) -> bool:

@@ -64,6 +64,12 @@ class Record:
         return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
+def twins(run_id: str, experiment_id: str, local_id: str) -> Record:
+    """Return the look for runs that were made under a local id, and are not the one known."""
+    body = {"run_id": run_id, "experiment_id": experiment_id, "local_id": local_id}
+    return Record(api=TWINS, body=body)
+
+
 def read(line: bytes) -> Record | None:
     """Return what a line holds; None when the disk has damaged it."""
     checksum, _, text = line.rstrip(b"\n").partition(b" ")

@@ -14,6 +14,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from client.tests.servers import Answer, Asked
 from client.tests.spool.gate import Gate
 from client.tests.spool.test_spool import history, runs, until
 from mlflow_team import tags
@@ -105,13 +106,35 @@ def test_run_ends_though_the_server_is_away_as_sync_begins(
     assert runs(truth, "late end")[0].info.status == "KILLED"
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_run_of_which_the_script_never_learns_is_taken_back(
+    way: Gate, truth: MlflowClient, script: Script, journals: Callable[[], list[str]], sent: signal.Signals
+) -> None:
+    def kill(asked: Asked, forward: Callable[[], Answer]) -> Answer | None:
+        if not asked.path.endswith("runs/create"):
+            return forward()
+        forward()
+        assert len(runs(truth, "orphan")) == 1
+        known = {tag["key"]: tag["value"] for tag in json.loads(asked.body)["tags"]}
+        os.kill(int(known["pid"]), sent)
+        return None
+
+    way.fault = kill
+    script("with mlflow.start_run(run_name='orphan', tags={'pid': str(os.getpid())}): pass")
+    way.fault = None
+    code, _ = sync(way)
+    assert (code, runs(truth, "orphan"), journals()) == (0, [], [])
+
+
 def test_run_with_a_local_id_is_found_again_without_the_list_of_ids(
     way: Gate, truth: MlflowClient, script: Script, spool_folder: Path
 ) -> None:
     """A full disk has no room for the list; the run's own journal knows."""
     ids = spool_folder / "ids.jsonl"
     way.fault = lambda asked, forward: (
-        forward() if any(spool_folder.glob("local-*")) else way.unavailable(asked, forward)
+        forward()
+        if any(b"CreateRun" in log.read_bytes() for log in spool_folder.glob("local-*/*.log"))
+        else way.unavailable(asked, forward)
     )
     text = (
         "with mlflow.start_run(run_name='no list') as run:\n"
