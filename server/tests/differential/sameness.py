@@ -23,7 +23,7 @@ def canonical(text: bytes, *, page: bool) -> bytes:
 
 
 def _settled(points: list[dict[str, Any]], *, page: bool) -> list[dict[str, Any]]:
-    """Sort NaN and 0 of the same time: both are 0 to the statement's order, and at a page's edges either is."""
+    """Sort NaN and 0 of one place: both are 0 to the order, and at the edges of a page it may be either."""
     places = [list(tied) for _, tied in groupby(points, key=_place)]
     for edge in (0, -1) if page and places else ():
         places[edge] = [point | {"value": _place(point)[-1]} for point in places[edge]]
