@@ -25,7 +25,7 @@ KNOWN: dict[str, type | tuple[type, type]] = {
     "order_by": (list, str),
     "page_token": str,
 }
-VIEWS = {"ACTIVE_ONLY", "DELETED_ONLY", "ALL"}
+VIEWS = {"ACTIVE_ONLY": ViewType.ACTIVE_ONLY, "DELETED_ONLY": ViewType.DELETED_ONLY, "ALL": ViewType.ALL}
 INFO = (
     SqlRun.run_uuid, SqlRun.name, SqlRun.experiment_id, SqlRun.user_id, SqlRun.status, SqlRun.start_time,
     SqlRun.end_time, SqlRun.artifact_uri, SqlRun.lifecycle_stage,
@@ -41,8 +41,9 @@ class _NotPlainError(Exception):
 def search(store: Any, workspace: str, _query: bytes, body: bytes) -> bytes | None:
     """Answer runs/search; None when MLflow must, which is so too when no experiment is the workspace's."""
     try:
+        asked = _asked(json.loads(body))
         with store.ManagedSessionMaker() as session:
-            return _answer(store, session, workspace, _asked(json.loads(body)))
+            return _answer(store, session, workspace, asked)
     except (MlflowException, ValueError, TypeError, AttributeError, RecursionError, _NotPlainError):
         return None
 
@@ -103,7 +104,7 @@ def _found(store: Any, session: Any, workspace: str, asked: dict[str, Any], offs
         statement = statement.join(other)
     for join in joins:
         statement = statement.outerjoin(join)
-    stages = LifecycleStage.view_type_to_stages(ViewType.from_string(asked["run_view_type"]))
+    stages = LifecycleStage.view_type_to_stages(VIEWS[asked["run_view_type"]])
     statement = (
         statement.where(
             _among(SqlRun.experiment_id, experiments), _among(SqlRun.lifecycle_stage, stages), *attributes

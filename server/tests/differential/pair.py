@@ -3,6 +3,7 @@
 import http.client
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -128,7 +129,7 @@ class Result:
     """How a comparison went."""
 
     differences: list[str] = field(default_factory=list)
-    fast: int = 0
+    fast: Counter[str] = field(default_factory=Counter)  # by the last part of the path
     cases: int = 0
 
 
@@ -144,7 +145,7 @@ def compare(servers: Sequence[Server], seed: int, count: int, every: int = 250) 
             asked = read_case(chance) if chance.random() < READS else case(chance)
             ours, stock = (server.ask(asked, one) for server, one in zip(servers, connections, strict=True))
             result.cases += 1
-            result.fast += ours.fast
+            result.fast[asked.path.partition("?")[0].rpartition("/")[2]] += ours.fast
             if ours != stock:
                 result.differences.append(f"case {number} of seed {seed}: {asked}\n  {ours}\n  {stock}")
             if number % every == 0 or number == count:
