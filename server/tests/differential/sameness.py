@@ -33,4 +33,4 @@ def _settled(points: list[dict[str, Any]], *, page: bool) -> list[dict[str, Any]
 def _place(point: dict[str, Any]) -> tuple[Any, ...]:
     value = point["value"]
     is_nan = value == "NaN" or value != value  # noqa: PLR0124 - as JSON's NaN is read
-    return point.get("run_id"), point["timestamp"], point["step"], 0 if is_nan else value
+    return point.get("run_id"), point["timestamp"], point["step"], 0.0 if is_nan else value
