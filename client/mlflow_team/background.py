@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 POLL_SECONDS = 0.002
 IDLE_SECONDS = 60.0
-# Whoever interrupts a person's work waits no longer for what is under way.
+# For what is under way when a Ctrl-C comes.
 GRACE_SECONDS = 1.0
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
