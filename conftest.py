@@ -5,6 +5,7 @@ What was left out is said; with REQUIRE_DOCKER nothing is.
 
 import os
 import re
+import signal
 import sys
 from typing import Any
 
@@ -34,7 +35,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWorld:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the summary."""
+    """Begin the summary, and take SIGINT: a shell's background job ignores it, and so would what the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SUMMARY] = {}
 
 
