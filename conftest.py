@@ -35,7 +35,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWorld:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the summary, and take SIGINT: a shell's background job ignores it, and so would what the tests start."""
+    """Begin the summary, and let SIGINT end what the tests start."""
+    # A shell's background job ignores it, and so would its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SUMMARY] = {}
 

@@ -4,7 +4,6 @@ import pytest
 
 from mlflow_team.spool import reach
 from mlflow_team.spool.reach import AwayError, Reach, RefusedError, judge
-from mlflow_team.spool.timestamps import Timestamps
 
 
 def mlflows(code: str) -> str:
@@ -60,29 +59,3 @@ def test_server_is_away_when_it_has_not_answered_for_a_while(monkeypatch: pytest
     known.answered({"Date": "Thu, 01 Jan 1970 01:00:00 GMT"})
     assert (known.away, known.failing, known.seconds) == (False, False, reach.REQUEST_SECONDS)
     assert known.clock_ahead < -1_000_000_000
-
-
-def metric(timestamp: float, step: int = 0) -> dict[str, object]:
-    return {"key": "loss", "value": 1.0, "timestamp": int(timestamp), "step": step}
-
-
-def test_times_that_nobody_chose_are_parted_and_others_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, times = [1_000.0], Timestamps()
-    monkeypatch.setattr("mlflow_team.spool.timestamps.time.time", lambda: now[0])
-
-    def given(timestamp: float, step: int = 0) -> int:
-        one = metric(timestamp, step)
-        times.part("r", one)
-        return int(str(one["timestamp"]))
-
-    assert [given(1_000_000) for _ in range(3)] == [1_000_000, 1_000_001, 1_000_002]
-    assert [given(1_000_000, 1), given(1_000_000, 0), given(1_000_000, 1)] == [
-        1_000_000,
-        1_000_003,
-        1_000_001,
-    ]
-    assert [given(500_000) for _ in range(2)] == [500_000, 500_000]  # somebody's own
-    now[0] = 100.0  # the clock was set back by a quarter of an hour
-    assert [given(100_000) for _ in range(2)] == [100_000, 100_001]
-    times.forget("r")
-    assert given(100_000) == 100_000
