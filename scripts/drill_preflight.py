@@ -8,28 +8,27 @@ from botocore.exceptions import ClientError
 
 from drill_names import DrillNames
 from identity import DENIED
-from restored_instance import NO_LONGER_THERE, RestoredInstance
+from restored_instance import NO_LONGER_THERE, RestoredInstance, copies_of
 from restored_login import RestoredLogin
 
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 SIMULATE = "iam:SimulatePrincipalPolicy"
 
 
-def rights(names: DrillNames) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Return all that a drill calls: the resources, and the actions on each of them."""
-    copies = names.arn("rds", f"db:{names.instance[:44]}-drill-*")
-    cluster, definition = names.cluster.rsplit("/", 1)[1], names.task_definition
+def rights(names: DrillNames) -> dict[str, tuple[str, ...]]:
+    """Return all that a drill calls: the actions, by the resource they are about."""
+    copies = names.arn("rds", f"db:{copies_of(names.instance)}*")
+    cluster = names.cluster.rsplit("/", 1)[1]
     return {
-        ("*",): ("rds:DescribeAccountAttributes", "ecs:DescribeTaskDefinition"),
-        (names.arn("rds", "db:*"),): ("rds:DescribeDBInstances",),
-        (names.arn("rds", f"db:{names.instance}"),): ("rds:RestoreDBInstanceToPointInTime",),
-        (copies,): ("rds:RestoreDBInstanceToPointInTime", "rds:AddTagsToResource", "rds:DeleteDBInstance"),
-        (definition,): ("ecs:RunTask",),
-        (names.arn("ecs", f"container-instance/{cluster}/*"),): ("ecs:ListTasks",),
-        (names.arn("ecs", f"task/{cluster}/*"),): ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
-        (names.task_role_arn,): ("iam:GetRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"),
-        (names.task_role_arn, names.execution_role_arn): ("iam:PassRole",),
-        (names.arn("logs", f"log-group:{names.log_group}:log-stream:*"),): ("logs:GetLogEvents",),
+        "*": ("rds:DescribeAccountAttributes", "ecs:DescribeTaskDefinition", "ecs:ListTasks"),
+        names.arn("rds", "db:*"): ("rds:DescribeDBInstances",),
+        names.arn("rds", f"db:{names.instance}"): ("rds:RestoreDBInstanceToPointInTime",),
+        copies: ("rds:RestoreDBInstanceToPointInTime", "rds:AddTagsToResource", "rds:DeleteDBInstance"),
+        names.task_definition: ("ecs:RunTask",),
+        names.arn("ecs", f"task/{cluster}/*"): ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
+        names.task_role_arn: ("iam:GetRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PassRole"),
+        names.execution_role_arn: ("iam:PassRole",),
+        names.arn("logs", f"log-group:{names.log_group}:log-stream:*"): ("logs:GetLogEvents",),
     }
 
 
@@ -122,11 +121,11 @@ def _rights(
     iam = session.client("iam")
     try:
         principal = _principal(iam, caller)
-        for resources, actions in rights(names).items():
+        for resource, actions in rights(names).items():
             answer = iam.simulate_principal_policy(
                 PolicySourceArn=principal,
                 ActionNames=list(actions),
-                ResourceArns=list(resources),
+                ResourceArns=[resource],
                 ContextEntries=[
                     {
                         "ContextKeyName": "iam:PassedToService",
@@ -137,7 +136,7 @@ def _rights(
             )
             for result in answer["EvaluationResults"]:
                 if result["EvalDecision"] != "allowed":
-                    yield f"{principal} may not {result['EvalActionName']} on {', '.join(resources)}"
+                    yield f"{principal} may not {result['EvalActionName']} on {resource}"
     except ClientError as error:
         if error.response["Error"]["Code"] not in DENIED:
             raise

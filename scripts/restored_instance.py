@@ -21,6 +21,8 @@ TELL_SECONDS = 60
 # RestoreTime must lie before LatestRestorableTime, which counts whole seconds.
 ONE = timedelta(seconds=1)
 LONGEST_NAME = 63
+STAMP = "%Y%m%d%H%M"
+STAMP_LENGTH = 12
 NO_LONGER_THERE = "DBInstanceNotFound"
 NOT_NOW = "InvalidDBInstanceState"
 
@@ -79,7 +81,7 @@ class RestoredInstance:
     def restore(self, to: datetime, by: str) -> str:
         """Begin to restore the live instance to a time, as a new one like it; return the new one's name."""
         live = self.live()
-        name = f"{self._live[: LONGEST_NAME - 19]}-drill-{datetime.now(UTC):%Y%m%d%H%M}"
+        name = f"{copies_of(self._live)}{datetime.now(UTC):{STAMP}}"
         self._rds.restore_db_instance_to_point_in_time(
             SourceDBInstanceIdentifier=self._live,
             TargetDBInstanceIdentifier=name,
@@ -159,6 +161,12 @@ class RestoredInstance:
                 f"{name} bears {found!r} as its tag {TAG}, and a drill deletes only what bears "
                 f"{self._live!r}; nothing was deleted"
             )
+
+
+def copies_of(live: str) -> str:
+    """Return what the names of a live instance's copies begin with; the time of the restore follows."""
+    mark = "-drill-"
+    return f"{live[: LONGEST_NAME - len(mark) - STAMP_LENGTH].rstrip('-')}{mark}"
 
 
 def tags(instance: dict[str, Any]) -> dict[str, str]:
