@@ -9,7 +9,7 @@ from containers import PORT
 from front_door import FrontDoor, FrontDoorArgs
 from image import Image, ImageArgs
 from network import ANYWHERE, Network, NetworkArgs
-from restore_drill import RestoreDrill, RestoreDrillArgs
+from restore_check import RestoreCheck, RestoreCheckArgs
 from settings import settings_of_stack
 from team_access import TeamAccess, TeamAccessArgs
 from tracking_server import TrackingServer, TrackingServerArgs
@@ -99,9 +99,9 @@ tracking_server = TrackingServer(
     ),
 )
 
-restore_drill = RestoreDrill(
-    "restore-drill",
-    RestoreDrillArgs(
+restore_check = RestoreCheck(
+    "restore-check",
+    RestoreCheckArgs(
         image=image.reference,
         region=s.region,
         site=network.tasks,
@@ -124,6 +124,6 @@ pulumi.export("region", s.region)
 pulumi.export("artifactBucket", artifact_store.bucket)
 pulumi.export("image", image.reference)
 pulumi.export("teams", team_access.teams)
-pulumi.export("restoreDrill", restore_drill.names)
+pulumi.export("restoreDrill", restore_check.names)
 if team_access.admin_role_arn is not None:
     pulumi.export("adminRoleArn", team_access.admin_role_arn)

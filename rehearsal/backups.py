@@ -32,7 +32,15 @@ class Backups:
         programs, folder = self._postgres.programs, self._postgres.folder
         self._postgres.run("mkdir", self.log)
         self._receiver = self._postgres.start(
-            programs / "pg_receivewal", "--host", folder, "--username", SUPERUSER, "--directory", self.log
+            programs / "pg_receivewal",
+            "--host",
+            folder,
+            "--username",
+            SUPERUSER,
+            "--directory",
+            self.log,
+            "--status-interval",
+            "1",
         )
         try:
             self.advance()

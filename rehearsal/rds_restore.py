@@ -3,6 +3,7 @@
 import json
 import ssl
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -107,19 +108,22 @@ class RdsRestore:
         )
         certificate = stack.authority.issue(f"database-{port}", host)
         door.enter_context(DatabaseFront(login, certificate, listener))
-        self._tell(name, {"Endpoint": {"Address": host, "Port": port}})
         self.copies[name] = copy
+        self._tell(name, {"Endpoint": {"Address": host, "Port": port}})
 
     def _close(self, name: str) -> None:
         self.copies.pop(name, None)
         self._doors.pop(name).close()
 
     def _tell(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Say how an instance is, and learn whether it is to be a copy."""
+        """Say how an instance is, and learn of what it is a copy; of none when somebody has deleted it."""
         request = urllib.request.Request(
             f"{self._stack.emulator.url}/_rehearsal/instances/{name}",
             data=json.dumps(changes).encode(),
             method="PUT",
         )
-        with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:
-            return dict(json.load(answer))
+        try:
+            with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            return dict(json.load(error))

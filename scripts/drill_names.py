@@ -7,7 +7,7 @@ from typing import Any
 from bad_input import BadInputError
 from stack_outputs import MAKE_ANEW, REGION, ROLE_ARN, fault, parse
 
-# What bears it was made for drills, for the live instance that is its value. infra/restore_drill.py marks the
+# What bears it was made for drills, for the live instance that is its value. infra/restore_check.py marks the
 # task's role with it; no right is given to a role without it, and nothing is deleted without it.
 TAG = "mlflow-tracking:restore-drill"
 CONTAINER = "restore-drill"

@@ -21,8 +21,8 @@ TELL_SECONDS = 60
 # RestoreTime must lie before LatestRestorableTime, which counts whole seconds.
 ONE = timedelta(seconds=1)
 LONGEST_NAME = 63
-STAMP = "%Y%m%d%H%M"
-STAMP_LENGTH = 12
+STAMP = "%Y%m%d%H%M%S"
+STAMP_LENGTH = 14
 NO_LONGER_THERE = "DBInstanceNotFound"
 NOT_NOW = "InvalidDBInstanceState"
 

@@ -64,12 +64,31 @@ class World:
     def drill(self, *options: str, log: Path) -> tuple[int, str]:
         with self.start(*options, log=log) as process:
             try:
-                code = process.wait(DRILL_SECONDS)
+                wait_until(
+                    lambda: None if process.poll() is not None else f"{log.read_text()}\n{self.failures()}",
+                    what="the drill",
+                    seconds=DRILL_SECONDS,
+                    give_up=lambda: bool(self.failures()),
+                )
             finally:
                 process.kill()
-        said = log.read_text()
-        assert not self.rds.failures + self.agent.failures, said
-        return code, said
+        assert not self.failures()
+        return process.returncode, log.read_text()
+
+    def failures(self) -> list[str]:
+        return self.rds.failures + self.agent.failures
+
+    def interrupt(self, log: Path, *, when: str) -> None:
+        """Begin a drill and kill it, as no drill can bear, once it has said something."""
+
+        def reason() -> str | None:
+            return None if when in log.read_text() else f"{log.read_text()}\n{self.failures()}"
+
+        with self.start(log=log) as process:
+            try:
+                wait_until(reason, what="the drill", seconds=90, give_up=lambda: bool(self.failures()))
+            finally:
+                process.kill()
 
     def copies(self) -> list[str]:
         found = self.stack.emulator.client("rds").describe_db_instances()["DBInstances"]
@@ -207,12 +226,7 @@ def test_an_interrupted_drill_is_cleaned_up_by_the_next_which_finds_all_equal(
     world: World, artifacts: list[str], writing: list[int], tmp_path: Path
 ) -> None:
     world.rds.hold.set()
-    with world.start(log=tmp_path / "killed") as killed:
-        log = tmp_path / "killed"
-        wait_until(
-            lambda: None if "is creating" in log.read_text() else log.read_text(), what="it", seconds=90
-        )
-        killed.kill()
+    world.interrupt(tmp_path / "killed", when="is creating")
     (left,) = world.copies()
     world.rds.hold.clear()
     before = len(writing)

@@ -131,8 +131,8 @@ def test_it_restores_beside_the_live_one_closed_to_the_world_and_marked(
 
 def test_a_copys_name_is_never_longer_than_rds_takes_and_has_no_doubled_hyphen() -> None:
     assert copies_of(LIVE) == f"{LIVE}-drill-"
-    assert len(copies_of("x" * 63)) + len("202611231200") == 63
-    assert copies_of(f"{'x' * 43}-{'x' * 19}") == f"{'x' * 43}-drill-"
+    assert len(copies_of("x" * 63)) + len("20261123120000") == 63
+    assert copies_of(f"{'x' * 41}-{'x' * 21}") == f"{'x' * 41}-drill-"
 
 
 def test_it_waits_until_the_backups_have_passed_the_time(rds: Stubber, instances: RestoredInstance) -> None:

@@ -21,7 +21,7 @@ NAMED = 5
 PROGRESS = "comparing {table}"
 
 NEXT_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-# Each with the columns of its primary key; one without is known by the whole row.
+# Each with the columns of its primary key; in one without, a row is known by its place in the file.
 TABLES = """
 SELECT c.relname, coalesce((
     SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_index i
@@ -105,10 +105,9 @@ class _Pair:
         self._live, self._restored = live, restored
         self._values = values
         self._found = Table(name=name)
-        row = sql.SQL("the_row")
         fields = sql.SQL(", ").join(sql.Identifier("the_row", column) for column in columns)
         self._rows = sql.SQL(ROWS).format(
-            key=sql.SQL("ROW({})::text").format(fields) if columns else sql.SQL("{}::text").format(row),
+            key=sql.SQL("ROW({})::text").format(fields if columns else sql.SQL("the_row.ctid")),
             table=sql.Identifier(name),
             last_bucket=sql.Literal(BUCKETS - 1),
             xid_bits=sql.Literal(XID_BITS),

@@ -1,4 +1,4 @@
-"""The restore drill: what looks at a restored copy of the database, beside the live one."""
+"""The restore check: what a restore drill runs to look at a copy of the database, beside the live one."""
 
 import json
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ TAG = "mlflow-tracking:restore-drill"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreDrillArgs:
-    """What the restore drill is made from.
+class RestoreCheckArgs:
+    """What the restore check is made from.
 
     Attributes:
         image: container image, the tracking server's.
@@ -54,7 +54,7 @@ class RestoreDrillArgs:
     execution_grants: Mapping[str, pulumi.Input[str] | None]
 
 
-class RestoreDrill(pulumi.ComponentResource):
+class RestoreCheck(pulumi.ComponentResource):
     """A task definition that `scripts/restore_drill.py` runs; nothing of it runs or costs anything otherwise.
 
     Creates the log group, a role for the task and one for ECS that starts it, the security group with its
@@ -65,11 +65,11 @@ class RestoreDrill(pulumi.ComponentResource):
         names: what the script must know.
     """
 
-    TYPE: ClassVar[str] = "mlflow-tracking:restore_drill:RestoreDrill"
+    TYPE: ClassVar[str] = "mlflow-tracking:restore_check:RestoreCheck"
 
     names: dict[str, pulumi.Input[Any]]
 
-    def __init__(self, name: str, args: RestoreDrillArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: RestoreCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._name = name
         self._args = args
@@ -98,7 +98,7 @@ class RestoreDrill(pulumi.ComponentResource):
     def _security_group(self) -> aws.ec2.SecurityGroup:
         group = aws.ec2.SecurityGroup(
             f"{self._name}-security-group",
-            description="Restore drill: nobody comes in",
+            description="Restore check: nobody comes in",
             vpc_id=self._args.site.vpc_id,
             opts=self._child,
         )
