@@ -13,8 +13,8 @@ from rehearsal.processes import wait_until
 RECEIVED_SECONDS = 20.0
 RESTORED_SECONDS = 60.0
 STOP_SECONDS = 10.0
-# RDS writes something into each database from time to time, so that its log has an end to restore to.
-HEARTBEAT = "SELECT clock_timestamp(), pg_current_xact_id()"
+# RDS writes something from time to time, so that its log has a commit after the time that is restored to.
+HEARTBEAT = "SELECT clock_timestamp(), pg_logical_emit_message(true, 'heartbeat', '')"
 RECEIVED = "SELECT coalesce(bool_or(write_lsn >= %s::pg_lsn), false) FROM pg_stat_replication"
 
 
@@ -74,7 +74,7 @@ class Backups:
             cursor = connection.cursor()
             cursor.execute(HEARTBEAT)
             at = cursor.fetchone()[0]
-            cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+            cursor.execute("SELECT pg_current_wal_flush_lsn()::text")
             (end,) = cursor.fetchone()
 
             def reason_behind() -> str | None:

@@ -15,14 +15,27 @@ ECS_TASKS = "ecs-tasks.amazonaws.com"
 SIMULATE = "iam:SimulatePrincipalPolicy"
 
 
-def rights(names: DrillNames) -> dict[str, tuple[str, ...]]:
-    """Return all that a drill calls: the actions, by the resource they are about."""
+def rights(names: DrillNames, live: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return all that a drill calls: the actions, by the resource they are about.
+
+    Which those are is in https://docs.aws.amazon.com/service-authorization/latest/reference/.
+
+    Args:
+        names: what the stack says of itself.
+        live: the live instance, as RDS describes it.
+    """
+    groups = [
+        f"subgrp:{live['DBSubnetGroup']['DBSubnetGroupName']}",
+        *(f"pg:{group['DBParameterGroupName']}" for group in live["DBParameterGroups"]),
+        *(f"og:{group['OptionGroupName']}" for group in live["OptionGroupMemberships"]),
+    ]
+    restored_from = [f"db:{names.instance}", *groups]
     copies = names.arn("rds", f"db:{copies_of(names.instance)}*")
     cluster = names.cluster.rsplit("/", 1)[1]
     return {
         "*": ("rds:DescribeAccountAttributes", "ecs:DescribeTaskDefinition", "ecs:ListTasks"),
         names.arn("rds", "db:*"): ("rds:DescribeDBInstances",),
-        names.arn("rds", f"db:{names.instance}"): ("rds:RestoreDBInstanceToPointInTime",),
+        **{names.arn("rds", one): ("rds:RestoreDBInstanceToPointInTime",) for one in restored_from},
         copies: ("rds:RestoreDBInstanceToPointInTime", "rds:AddTagsToResource", "rds:DeleteDBInstance"),
         names.task_definition: ("ecs:RunTask",),
         names.arn("ecs", f"task/{cluster}/*"): ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
@@ -46,14 +59,20 @@ def preflight_faults(
     account = caller.split(":")[4]
     if account != names.account:
         return [f"{caller} is of account {account}, the stack of {names.account}: choose with --profile"]
+    instances = RestoredInstance(session.client("rds"), names, say)
+    try:
+        live = instances.live()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != NO_LONGER_THERE:
+            return [f"the database could not be looked at: {error}"]
+        return [f"there is no RDS instance {names.instance} in {names.region}: pulumi stack output --json"]
     checks: Mapping[str, Callable[[], Iterator[str]]] = {
-        "the database": lambda: _database(session, names),
-        "the quota of databases": lambda: _quota(session, names),
+        "the quota of databases": lambda: _quota(session, instances, live),
         "the drill's role": lambda: _role(session, names),
         "the task definition": lambda: _task_definition(session, names),
-        "your rights": lambda: _rights(session, names, caller, say),
+        "your rights": lambda: _rights(session, rights(names, live), caller, say),
     }
-    faults = []
+    faults = [*_database(live)]
     for what, check in checks.items():
         try:
             faults += list(check())
@@ -62,36 +81,28 @@ def preflight_faults(
     return faults
 
 
-def _database(session: boto3.Session, names: DrillNames) -> Iterator[str]:
-    instances = RestoredInstance(session.client("rds"), names, print)
-    try:
-        live = instances.live()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != NO_LONGER_THERE:
-            raise
-        yield f"there is no RDS instance {names.instance} in {names.region}: pulumi stack output --json"
-        return
+def _database(live: Mapping[str, Any]) -> Iterator[str]:
+    name = live["DBInstanceIdentifier"]
     if live["DBInstanceStatus"] != "available":
-        yield f"{names.instance} is {live['DBInstanceStatus']}, not available: wait until it is"
+        yield f"{name} is {live['DBInstanceStatus']}, not available: wait until it is"
     if not live["BackupRetentionPeriod"] or "LatestRestorableTime" not in live:
         yield (
-            f"{names.instance} keeps no backups to restore from: "
+            f"{name} keeps no backups to restore from: "
             "pulumi config set mlflow-tracking:backupDays 7 && pulumi up"
         )
     if not live["IAMDatabaseAuthenticationEnabled"]:
-        yield f"{names.instance} takes no logins by token: pulumi up"
+        yield f"{name} takes no logins by token: pulumi up"
 
 
-def _quota(session: boto3.Session, names: DrillNames) -> Iterator[str]:
-    rds = session.client("rds")
-    quotas = {q["AccountQuotaName"]: q for q in rds.describe_account_attributes()["AccountQuotas"]}
-    instances = RestoredInstance(rds, names, print)
+def _quota(session: boto3.Session, instances: RestoredInstance, live: Mapping[str, Any]) -> Iterator[str]:
+    answer = session.client("rds").describe_account_attributes()["AccountQuotas"]
+    quotas = {quota["AccountQuotaName"]: quota for quota in answer}
     leftovers = instances.leftovers()
     storage = sum(instance["AllocatedStorage"] for instance in leftovers)
     # Leftovers go first, and a copy is as large as what it is of.
     needs = {
         "DBInstances": (1 - len(leftovers), "instances"),
-        "AllocatedStorage": (instances.live()["AllocatedStorage"] - storage, "GiB of storage"),
+        "AllocatedStorage": (live["AllocatedStorage"] - storage, "GiB of storage"),
     }
     for name, (more, what) in needs.items():
         quota = quotas.get(name)
@@ -114,14 +125,17 @@ def _task_definition(session: boto3.Session, names: DrillNames) -> Iterator[str]
 
 
 def _rights(
-    session: boto3.Session, names: DrillNames, caller: str, say: Callable[[str], None]
+    session: boto3.Session,
+    needed: Mapping[str, tuple[str, ...]],
+    caller: str,
+    say: Callable[[str], None],
 ) -> Iterator[str]:
     if caller.endswith(":root"):
         return
     iam = session.client("iam")
     try:
         principal = _principal(iam, caller)
-        for resource, actions in rights(names).items():
+        for resource, actions in needed.items():
             answer = iam.simulate_principal_policy(
                 PolicySourceArn=principal,
                 ActionNames=list(actions),

@@ -110,10 +110,11 @@ class World:
 def operator(stack: RehearsedStack, names: DrillNames) -> None:
     """Make a person who may do what the preflight looks for, and nothing else."""
     stack.prerequisites.add_person(OPERATOR)
-    iam = stack.emulator.client("iam")
+    iam, rds = stack.emulator.client("iam"), stack.emulator.client("rds")
+    live = rds.describe_db_instances(DBInstanceIdentifier=names.instance)["DBInstances"][0]
     statements = [
         {"Effect": "Allow", "Action": list(actions), "Resource": resource}
-        for resource, actions in rights(names).items()
+        for resource, actions in rights(names, live).items()
     ]
     statements.append({"Effect": "Allow", "Action": SIMULATE, "Resource": "*"})
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
