@@ -73,15 +73,15 @@ class RdsRestore:
         for name in self.copies.keys() - instances.keys():
             self._close(name)
         for name, instance in instances.items():
-            restored = self._tell(name, {})["restored"]
+            restored = self.tell(name, {})["restored"]
             if restored is None:
                 if name == self._stack.database_instance()["identifier"]:
                     at = self._backups.advance()
-                    self._tell(name, {"LatestRestorableTime": at.isoformat(timespec="seconds")})
+                    self.tell(name, {"LatestRestorableTime": at.isoformat(timespec="seconds")})
             elif name not in self.copies:
                 self._open(instance, datetime.fromisoformat(restored["to"]))
             elif instance["DBInstanceStatus"] == "creating" and not self.hold.is_set():
-                self._tell(name, {"DBInstanceStatus": "available"})
+                self.tell(name, {"DBInstanceStatus": "available"})
 
     def _open(self, instance: dict[str, Any], to: datetime) -> None:
         """Make a copy of that time, behind the same login as the original."""
@@ -109,13 +109,13 @@ class RdsRestore:
         certificate = stack.authority.issue(f"database-{port}", host)
         door.enter_context(DatabaseFront(login, certificate, listener))
         self.copies[name] = copy
-        self._tell(name, {"Endpoint": {"Address": host, "Port": port}})
+        self.tell(name, {"Endpoint": {"Address": host, "Port": port}})
 
     def _close(self, name: str) -> None:
         self.copies.pop(name, None)
         self._doors.pop(name).close()
 
-    def _tell(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    def tell(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Say how an instance is, and learn of what it is a copy; of none when somebody has deleted it."""
         request = urllib.request.Request(
             f"{self._stack.emulator.url}/_rehearsal/instances/{name}",

@@ -39,7 +39,13 @@ def rights(names: DrillNames, live: Mapping[str, Any]) -> dict[str, tuple[str, .
         copies: ("rds:RestoreDBInstanceToPointInTime", "rds:AddTagsToResource", "rds:DeleteDBInstance"),
         names.task_definition: ("ecs:RunTask",),
         names.arn("ecs", f"task/{cluster}/*"): ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
-        names.task_role_arn: ("iam:GetRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PassRole"),
+        names.task_role_arn: (
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:PutRolePolicy",
+            "iam:DeleteRolePolicy",
+            "iam:PassRole",
+        ),
         names.execution_role_arn: ("iam:PassRole",),
         names.arn("logs", f"log-group:{names.log_group}:log-stream:*"): ("logs:GetLogEvents",),
     }

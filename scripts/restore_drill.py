@@ -6,24 +6,23 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
+import drill_report
 from bad_input import BadInputError
 from drill_names import DrillNames, find_drill
 from drill_preflight import preflight_faults
+from drill_remains import FAILURES, DrillRemains
 from drill_task import DrillTasks
 from identity import IdentityError, caller_arn
-from restored_instance import BY_TAG, DrillError, RefusedError, RestoredInstance, tags
+from restored_instance import RestoredInstance
 from restored_login import RestoredLogin
 from stack_outputs import read_outputs
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 SAMPLES = range(1, 1001)
-# The others' rows are compared like these, and told as one sum.
-NAMED = ("experiments", "runs", "metrics", "params", "tags", "registered_models", "model_versions")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return drill.run(options.samples)
     except BadInputError as error:
         return _fail(f"nothing was begun:\n{error}", BAD_INPUT)
-    except (DrillError, RefusedError, ClientError, BotoCoreError) as error:
-        return _fail(f"the drill failed: {error}", FAILED)
+    except FAILURES as error:
+        return _fail(f"nothing was begun: {error}", FAILED)
     except KeyboardInterrupt:
-        return _fail("interrupted; what is left of it, the next drill removes", INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
 
 
 class Drill:
-    """One drill, and what earlier ones left behind."""
+    """One drill; what earlier ones left behind goes first."""
 
     def __init__(self, session: boto3.Session, names: DrillNames, caller: str) -> None:
         self._names = names
@@ -53,13 +52,12 @@ class Drill:
         self._instances = RestoredInstance(session.client("rds"), names, _tell)
         self._login = RestoredLogin(session.client("iam"), names)
         self._tasks = DrillTasks(session.client("ecs"), session.client("logs"), names, _tell)
+        self._remains = DrillRemains(names, self._instances, self._login, self._tasks, _tell)
 
     def plan(self) -> None:
         """Say what a drill would do."""
-        for instance in self._instances.leftovers():
-            print(f"would delete {_left(instance)}")
-        for task in self._tasks.leftovers():
-            print(f"would stop {task}")
+        for what, _ in self._remains.found():
+            print(f"would remove {what}")
         live, names = self._instances.live(), self._names
         print(
             f"would run {names.task_definition}, which asks {names.instance} how far it has come\n"
@@ -72,43 +70,49 @@ class Drill:
         )
 
     def run(self, samples: int) -> int:
-        """Restore, compare, remove, report; return the exit code."""
+        """Restore, compare, report, remove; return the exit code."""
         _tell("changes begin")
-        self._remove()
+        if code := self._remove():
+            return code
+        try:
+            code = DONE if self._compare(samples) else FAILED
+        except FAILURES as error:
+            code = _fail(f"the drill failed: {error}", FAILED)
+        except KeyboardInterrupt:
+            code = _fail("interrupted; removing what it made", INTERRUPTED)
+        except BaseException:
+            self._remove()
+            raise
+        return max(code, self._remove())
+
+    def _compare(self, samples: int) -> bool:
         started = datetime.now(UTC)
         newest = self._instances.live()["LatestRestorableTime"]
-        name = ""
-        try:
-            asked = self._tasks.run("bound", "bound: ")
-            to = self._instances.wait_restorable(datetime.fromisoformat(asked["at"]))
-            begun = datetime.now(UTC)
-            name = self._instances.restore(to, self._caller)
-            _tell(f"RDS restores {self._names.instance} as of {to:%H:%M:%S} UTC into {name}")
-            copy = self._instances.wait_available(name)
-            self._login.give(copy["DbiResourceId"])
-            report = self._tasks.run(
-                "compare",
-                "report: ",
-                RESTORED_HOST=copy["Endpoint"]["Address"],
-                RESTORED_PORT=str(copy["Endpoint"]["Port"]),
-                RESTORED_TO=to.isoformat(),
-                BOUND=str(asked["bound"]),
-                SAMPLES=str(samples),
-            )
-        finally:
-            self._remove(name)
-        return _report(report, (started - newest).total_seconds(), begun)
+        asked = self._tasks.run("bound", "bound: ")
+        to = self._instances.wait_restorable(datetime.fromisoformat(asked["at"]))
+        begun = datetime.now(UTC)
+        name = self._instances.restore(to, self._caller)
+        _tell(f"RDS restores {self._names.instance} as of {to:%H:%M:%S} UTC into {name}")
+        copy = self._instances.wait_available(name)
+        self._login.give(copy["DbiResourceId"])
+        report = self._tasks.run(
+            "compare",
+            "report: ",
+            RESTORED_HOST=copy["Endpoint"]["Address"],
+            RESTORED_PORT=str(copy["Endpoint"]["Port"]),
+            RESTORED_TO=to.isoformat(),
+            BOUND=str(asked["bound"]),
+            SAMPLES=str(samples),
+        )
+        return drill_report.tell(report, (started - newest).total_seconds(), begun)
 
-    def _remove(self, made: str = "") -> None:
-        """Remove what this drill made, or what others left."""
-        for task in self._tasks.leftovers():
-            self._tasks.stop(task)
-            _tell(f"stopped {task}")
-        self._login.take()
-        for instance in self._instances.leftovers():
-            name = instance["DBInstanceIdentifier"]
-            self._instances.delete(name)
-            _tell(f"RDS deletes {name if name == made else _left(instance)}")
+    def _remove(self) -> int:
+        """Remove what drills made, and say what is left if that does not come to its end."""
+        try:
+            faults, code = self._remains.remove(), FAILED
+        except KeyboardInterrupt:
+            faults, code = ["interrupted while removing what drills made"], INTERRUPTED
+        return _fail("\n".join([*faults, self._remains.told()]), code) if faults else DONE
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -161,43 +165,6 @@ def _checked(options: argparse.Namespace) -> tuple[DrillNames, boto3.Session, st
         if not faults:
             return names, session, caller
     raise BadInputError(faults)
-
-
-def _report(report: dict[str, Any], age: float, begun: datetime) -> int:
-    """Say what was found, and return the exit code."""
-    tables = {table["name"]: table for table in report["tables"]}
-    print(
-        f"\n{'table':<20}{'rows':>12}{'changed since':>15}{'removed since':>15}{'lost':>8}{'different':>11}"
-    )
-    others: dict[str, Any] = {"name": f"{len(set(tables) - set(NAMED))} others"}
-    for key in ("rows", "changed", "removed", "lost", "different"):
-        others[key] = sum(table[key] for name, table in tables.items() if name not in NAMED)
-    for table in [*(tables[name] for name in NAMED if name in tables), others]:
-        print(
-            f"{table['name']:<20}{table['rows']:>12,}{table['changed']:>15,}{table['removed']:>15,}"
-            f"{table['lost']:>8,}{table['different']:>11,}"
-        )
-    answers, artifacts = report["answers"], report["artifacts"]
-    print(f"\nthe server on the copy gave {answers} answers, and {artifacts} artifacts were read")
-    if not artifacts:
-        print("no artifact was read: no run that had ended then has any")
-    served = datetime.fromisoformat(report["servedAt"])
-    print(f"RPO: the newest backup was {_span(age)} old when the drill began")
-    print(f"RTO: {_span((served - begun).total_seconds())} from asking RDS to a server that answered")
-    for fault in report["faults"]:
-        print(f"DIFFERENT {fault}", file=sys.stderr)
-    print("equal" if not report["faults"] else f"{len(report['faults'])} differences", flush=True)
-    return FAILED if report["faults"] else DONE
-
-
-def _span(seconds: float) -> str:
-    minutes, seconds = divmod(max(0, round(seconds)), 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _left(instance: dict[str, Any]) -> str:
-    by = tags(instance).get(BY_TAG, "nobody knows whom")
-    return f"{instance['DBInstanceIdentifier']}, left by a drill of {by}"
 
 
 def _tell(line: str) -> None:

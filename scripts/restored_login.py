@@ -33,6 +33,20 @@ class RestoredLogin:
             "it is no drill's of this stack, and no right is given to it or taken from it"
         )
 
+    def given(self) -> bool:
+        """Tell whether the role has the right.
+
+        Raises:
+            ClientError: as botocore's.
+        """
+        try:
+            self._iam.get_role_policy(RoleName=self._names.task_role, PolicyName=POLICY)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchEntity":
+                raise
+            return False
+        return True
+
     def give(self, resource_id: str) -> None:
         """Let the role log in to the instance with this resource id as the user who owns the tables.
 

@@ -1,6 +1,7 @@
 """The restore drill against the rehearsed stack: a client that goes on writing, a copy as RDS makes it."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg2.errors
 import pytest
+from botocore.exceptions import ClientError
 
 from drill_names import TAG, DrillNames, find_drill
 from drill_preflight import SIMULATE, rights
@@ -30,7 +33,7 @@ DRILL = (sys.executable, "scripts/restore_drill.py")
 DRILL_SECONDS = 200
 OPERATOR = "restore-operator"
 RUNS, METRICS = 3, 40
-EQUAL, DIFFERENT, BAD_INPUT = 0, 1, 2
+EQUAL, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 class World:
@@ -78,8 +81,8 @@ class World:
     def failures(self) -> list[str]:
         return self.rds.failures + self.agent.failures
 
-    def interrupt(self, log: Path, *, when: str) -> None:
-        """Begin a drill and kill it, as no drill can bear, once it has said something."""
+    def interrupt(self, log: Path, *, when: str, by: signal.Signals) -> int:
+        """Begin a drill, send it a signal once it has said something, and return its exit code."""
 
         def reason() -> str | None:
             return None if when in log.read_text() else f"{log.read_text()}\n{self.failures()}"
@@ -87,6 +90,8 @@ class World:
         with self.start(log=log) as process:
             try:
                 wait_until(reason, what="the drill", seconds=90, give_up=lambda: bool(self.failures()))
+                process.send_signal(by)
+                return process.wait(60)
             finally:
                 process.kill()
 
@@ -193,11 +198,15 @@ def writing(world: World, api: Api) -> Iterator[list[int]]:
         run = api.post("2.0/mlflow/runs/create", **create).json()["run"]["info"]["run_id"]
         while not end.wait(0.05):
             metric = {"key": "loss", "value": 1.0, "timestamp": now(), "step": len(said)}
-            api.post("2.0/mlflow/runs/set-tag", run_id=run, key="latest", value=str(len(said)))
             if len(said) % 5 == 0:
                 api.post("2.0/mlflow/runs/create", **create)
                 api.post("2.0/mlflow/runs/set-tag", run_id=run, key=f"t{len(said)}", value="1")
-                api.post("2.0/mlflow/runs/delete-tag", run_id=run, key=f"t{max(0, len(said) - 200)}")
+                # Some seconds later, which is after a copy's time, it is changed or deleted, by turns.
+                before = max(0, len(said) - 100)
+                if before % 2:
+                    api.post("2.0/mlflow/runs/set-tag", run_id=run, key=f"t{before}", value="2")
+                else:
+                    api.post("2.0/mlflow/runs/delete-tag", run_id=run, key=f"t{before}")
             said.append(api.post("2.0/mlflow/runs/log-metric", run_id=run, **metric).status_code)
 
     thread = threading.Thread(target=write, daemon=True)
@@ -227,14 +236,14 @@ def test_an_interrupted_drill_is_cleaned_up_by_the_next_which_finds_all_equal(
     world: World, artifacts: list[str], writing: list[int], tmp_path: Path
 ) -> None:
     world.rds.hold.set()
-    world.interrupt(tmp_path / "killed", when="is creating")
+    assert world.interrupt(tmp_path / "killed", when="is creating", by=signal.SIGKILL) == -signal.SIGKILL
     (left,) = world.copies()
     world.rds.hold.clear()
     before = len(writing)
     code, said = world.drill("--samples", str(RUNS), log=tmp_path / "said")
     print(said)
     assert code == EQUAL, said
-    assert f"RDS deletes {left}, left by a drill of arn:aws:iam::" in said
+    assert f"RDS deletes {left}, made by arn:aws:iam::" in said
     assert len(writing) > before + 20
     world.nothing_is_left()
     rows, *_, lost, different = row(said, "runs")
@@ -243,8 +252,9 @@ def test_an_interrupted_drill_is_cleaned_up_by_the_next_which_finds_all_equal(
     assert row(said, "params")[0] >= RUNS * 5
     assert row(said, "registered_models")[0] >= 1
     assert (lost, different) == (0, 0)
-    # The client's run has another latest metric and another tag since.
-    assert row(said, "tags")[1] > 0
+    _, changed, removed, *_ = row(said, "tags")
+    assert changed > 0
+    assert removed > 0
     assert f"{RUNS} artifacts were read" in said
     assert "RPO: the newest backup was " in said
     assert "RTO: " in said
@@ -297,6 +307,48 @@ def test_a_lost_row_a_changed_row_and_a_changed_artifact_are_found(
     world.nothing_is_left()
 
 
+@pytest.mark.parametrize(
+    ("when", "by"),
+    [("is creating", signal.SIGINT), ("starting the server", signal.SIGTERM)],
+    ids=["RDS restores", "a server runs on the copy"],
+)
+def test_a_drill_that_is_interrupted_removes_what_it_made(
+    world: World, tmp_path: Path, when: str, by: signal.Signals
+) -> None:
+    if when == "is creating":
+        world.rds.hold.set()
+    try:
+        code = world.interrupt(tmp_path / "said", when=when, by=by)
+    finally:
+        world.rds.hold.clear()
+    said = (tmp_path / "said").read_text()
+    assert code == INTERRUPTED, said
+    assert "interrupted; removing what it made" in said
+    assert f"RDS deletes {world.names.instance}-drill-" in said
+    world.nothing_is_left()
+
+
+def test_a_database_without_backups_is_refused_before_anything_is_done(world: World, tmp_path: Path) -> None:
+    world.rds.tell(world.names.instance, {"BackupRetentionPeriod": 0})
+    try:
+        code, said = world.drill("--samples", "0", log=tmp_path / "said")
+    finally:
+        world.rds.tell(world.names.instance, {"BackupRetentionPeriod": 7})
+    assert code == BAD_INPUT
+    assert f"{world.names.instance} keeps no backups to restore from" in said
+    assert "--samples is '0'" in said
+    assert "changes begin" not in said
+
+
+def test_who_runs_drills_can_neither_delete_nor_change_the_live_database(world: World) -> None:
+    rds = world.stack.emulator.client("rds", **world.stack.prerequisites.keys[OPERATOR])
+    asked = {"DBInstanceIdentifier": world.names.instance}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        rds.delete_db_instance(**asked, SkipFinalSnapshot=True)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        rds.modify_db_instance(**asked, BackupRetentionPeriod=0)
+
+
 def test_missing_rights_are_told_all_at_once_before_anything_is_done(world: World, tmp_path: Path) -> None:
     iam = world.stack.emulator.client("iam")
     policy = iam.get_user_policy(UserName=OPERATOR, PolicyName="restore-drill")["PolicyDocument"]
@@ -342,6 +394,8 @@ def test_the_reader_sees_every_table_and_changes_none(world: World) -> None:
                 assert cursor.fetchone() == (False,), (name, right)
         cursor.execute("SELECT has_schema_privilege('public', 'CREATE')")
         assert cursor.fetchone() == (False,)
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("DELETE FROM runs")
 
 
 def test_the_task_role_bears_the_mark_without_which_nothing_is_given_to_it(world: World) -> None:

@@ -1,19 +1,18 @@
-"""What the command answers to bad input, and what it prints of a comparison."""
+"""What the command answers to bad input, and what it does when it is interrupted or fails."""
 
 import json
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import restore_drill
 from drill_names import CONTAINER, PREFIX, TAG
-from scripts.tests.drill import OUTPUTS
-
-DIFFERENT_TABLE = {"name": "metrics", "rows": 9, "changed": 0, "removed": 0, "lost": 2, "different": 1}
-EQUAL_TABLE = {"name": "runs", "rows": 1234, "changed": 3, "removed": 1, "lost": 0, "different": 0}
+from restore_drill import Drill
+from restored_instance import DrillError
+from scripts.tests.drill import NAMES, OUTPUTS
 
 
 def never(*_: object, **__: object) -> Any:
@@ -56,32 +55,72 @@ def test_an_unknown_profile_is_refused(run: Callable[..., int], capsys: pytest.C
     assert "nobody" in capsys.readouterr().err
 
 
-def report(*tables: dict[str, Any], faults: list[str]) -> dict[str, Any]:
-    return {
-        "servedAt": "2026-11-23T12:12:03+00:00",
-        "tables": list(tables),
-        "answers": 5,
-        "artifacts": 0,
-        "faults": faults,
-    }
+class Account:
+    """A drill whose comparison and removal a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.compare = Mock(return_value=True)
+        self.remains = Mock(**{"remove.return_value": [], "told.return_value": "left: a copy"})
+        monkeypatch.setattr(Drill, "_compare", self.compare)
+        session: Any = Mock()
+        self.drill = Drill(session, NAMES, "arn:aws:iam::111122223333:user/hedy")
+        self.drill._remains = self.remains
 
 
-def test_a_difference_is_exit_code_1_and_named(capsys: pytest.CaptureFixture[str]) -> None:
-    begun = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
-    found = report(EQUAL_TABLE, DIFFERENT_TABLE, faults=["metrics: 2 rows"])
-    assert restore_drill._report(found, 252.4, begun) == 1
-    said = capsys.readouterr()
-    assert "DIFFERENT metrics: 2 rows" in said.err
-    assert "1 differences" in said.out
-    assert "RPO: the newest backup was 4 min 12 s old" in said.out
-    assert "RTO: 12 min 3 s from asking RDS" in said.out
-    assert "no artifact was read" in said.out
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return Account(monkeypatch)
 
 
-def test_no_difference_is_exit_code_0(capsys: pytest.CaptureFixture[str]) -> None:
-    begun = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
-    assert restore_drill._report(report(EQUAL_TABLE, faults=[]), 1, begun) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "equal"
+@pytest.mark.parametrize(("equal", "code"), [(True, 0), (False, 1)])
+def test_the_exit_code_says_whether_all_was_equal(account: Account, *, equal: bool, code: int) -> None:
+    account.compare.return_value = equal
+    assert account.drill.run(20) == code
+    assert len(account.remains.remove.mock_calls) == 2  # what others left, then what this one made
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DrillError("no copy came"), 1, "the drill failed: no copy came"),
+        (KeyboardInterrupt(), 130, "interrupted; removing what it made"),
+    ],
+)
+def test_a_drill_that_does_not_come_to_its_end_removes_what_it_made(
+    account: Account, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    account.compare.side_effect = error
+    assert account.drill.run(20) == code
+    assert len(account.remains.remove.mock_calls) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_nobody_thought_of_leaves_nothing_either(account: Account) -> None:
+    account.compare.side_effect = KeyError("Endpoint")
+    with pytest.raises(KeyError):
+        account.drill.run(20)
+    assert len(account.remains.remove.mock_calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "said"),
+    [
+        (["RDS will not"], 1, "RDS will not\nleft: a copy"),
+        (KeyboardInterrupt(), 130, "interrupted while removing what drills made\nleft: a copy"),
+    ],
+)
+def test_a_removal_that_does_not_come_to_its_end_says_what_is_left(
+    account: Account, capsys: pytest.CaptureFixture[str], second: Any, code: int, said: str
+) -> None:
+    account.remains.remove.side_effect = [[], second]
+    assert account.drill.run(20) == code
+    assert said in capsys.readouterr().err
+
+
+def test_what_an_earlier_drill_left_and_nobody_can_remove_stops_the_next(account: Account) -> None:
+    account.remains.remove.return_value = ["RDS will not"]
+    assert account.drill.run(20) == 1
+    account.compare.assert_not_called()
 
 
 def test_what_is_marked_is_marked_alike_in_the_stack_and_in_the_script() -> None:

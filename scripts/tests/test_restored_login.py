@@ -60,3 +60,13 @@ def test_a_right_that_is_not_there_is_taken_without_complaint(iam: Stubber) -> N
     iam.add_response("get_role", role((TAG, LIVE)))
     iam.add_client_error("delete_role_policy", "NoSuchEntity")
     RestoredLogin(iam.client, NAMES).take()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_it_tells_whether_the_right_is_there(iam: Stubber, *, given: bool) -> None:
+    if given:
+        answer = {"RoleName": NAMES.task_role, "PolicyName": POLICY, "PolicyDocument": "{}"}
+        iam.add_response("get_role_policy", answer, {"RoleName": NAMES.task_role, "PolicyName": POLICY})
+    else:
+        iam.add_client_error("get_role_policy", "NoSuchEntity")
+    assert RestoredLogin(iam.client, NAMES).given() is given
