@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from drill_names import find_drill
+from drill_names import PATTERNS
 from infra.tests.test_tracking_server import actions, statements
 from rehearsal.deployment import Deployment
 from restore_check import TAG
@@ -84,15 +84,10 @@ def test_nobody_enters_its_task(stack: Deployment) -> None:
     assert not [r for r in rules if r.inputs["securityGroupId"] == names(stack)["securityGroup"]]
 
 
-def test_the_script_finds_in_the_outputs_what_the_stack_made(stack: Deployment) -> None:
-    paper = {"cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/c", "securityGroup": "sg-0"}
-    paper |= {
-        "taskDefinition": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/t:1",
-        "subnets": ["subnet-0"],
-    }
+def test_the_outputs_name_what_the_stack_made_and_all_that_the_script_reads(stack: Deployment) -> None:
     made = names(stack)
-    found = find_drill(json.dumps({"region": REGION, "restoreDrill": {**made, **paper}}))
-    instance = stack.one("aws:rds/instance:Instance")
-    assert found.instance == instance.inputs["identifier"]
+    assert made.keys() == PATTERNS.keys() | {"subnets", "publicIp"}
+    assert made["instance"] == stack.one("aws:rds/instance:Instance").inputs["identifier"]
     assert made["taskDefinition"] == stack.one(TASK, "restore-check-task").outputs["arn"]
     assert made["cluster"] == stack.one("aws:ecs/cluster:Cluster").outputs["arn"]
+    assert made["taskRoleArn"] == stack.one("aws:iam/role:Role", ROLE).outputs["arn"]
