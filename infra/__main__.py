@@ -9,6 +9,7 @@ from containers import PORT
 from front_door import FrontDoor, FrontDoorArgs
 from image import Image, ImageArgs
 from network import ANYWHERE, Network, NetworkArgs
+from restore_check import RestoreCheck, RestoreCheckArgs
 from settings import settings_of_stack
 from team_access import TeamAccess, TeamAccessArgs
 from tracking_server import TrackingServer, TrackingServerArgs
@@ -71,7 +72,7 @@ access_list = AccessList(
     "access-list",
     AccessListArgs(teams=s.teams, roles=team_access.roles, admin_role_arn=team_access.admin_role_arn),
 )
-TrackingServer(
+tracking_server = TrackingServer(
     "tracking-server",
     TrackingServerArgs(
         image=image.reference,
@@ -98,10 +99,31 @@ TrackingServer(
     ),
 )
 
+restore_check = RestoreCheck(
+    "restore-check",
+    RestoreCheckArgs(
+        image=image.reference,
+        region=s.region,
+        site=network.tasks,
+        cluster=tracking_server.cluster_arn,
+        log_days=s.log_days,
+        bucket=artifact_store.bucket,
+        database=backend_store.connection,
+        instance=backend_store.identifier,
+        calls={"backend-store": backend_store.doorway},
+        task_grants={
+            "artifacts": artifact_store.comparing,
+            "live-database": backend_store.reading_login,
+        },
+        execution_grants={"image": image.pulling},
+    ),
+)
+
 pulumi.export("trackingUri", front_door.uri)
 pulumi.export("region", s.region)
 pulumi.export("artifactBucket", artifact_store.bucket)
 pulumi.export("image", image.reference)
 pulumi.export("teams", team_access.teams)
+pulumi.export("restoreDrill", restore_check.names)
 if team_access.admin_role_arn is not None:
     pulumi.export("adminRoleArn", team_access.admin_role_arn)

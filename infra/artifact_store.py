@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from documents import rendered
-from policies import guard_artifacts, show_artifacts
+from policies import compare_artifacts, guard_artifacts, show_artifacts
 
 ABORT_UPLOADS_AFTER_DAYS = 7
 KEEP_OLD_VERSIONS_DAYS = 30
@@ -37,6 +37,7 @@ class ArtifactStore(pulumi.ComponentResource):
         bucket: the bucket's name.
         arn: the bucket's ARN.
         reading: the IAM document of who may show every workspace's artifacts.
+        comparing: the IAM document of who may read them as they were, too.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:artifact_store:ArtifactStore"
@@ -44,6 +45,7 @@ class ArtifactStore(pulumi.ComponentResource):
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
     reading: pulumi.Output[str]
+    comparing: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: ArtifactStoreArgs, opts: pulumi.ResourceOptions | None = None
@@ -62,6 +64,7 @@ class ArtifactStore(pulumi.ComponentResource):
         self.bucket = self._bucket.bucket
         self.arn = self._bucket.arn
         self.reading = rendered(show_artifacts, self.arn)
+        self.comparing = rendered(compare_artifacts, self.arn)
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 
     def _keep_private(self) -> None:

@@ -19,6 +19,7 @@ MASTER_USER = "mlflow_admin"
 IDENTITY = hashlib.sha256(f"{ENGINE}/{DATABASE}/{MASTER_USER}".encode()).hexdigest()[:7]
 
 SERVER_USER = "mlflow"  # made by the `prepare` container, logs in with IAM tokens
+READING_USER = "mlflow_reader"  # made there, too; tracking_server/database_user.py gives it the name
 MAJOR_VERSION = "16"
 STORAGE_GROWTH = 5  # times the first storage, at most
 EXPORTED_LOGS = ("postgresql", "upgrade")
@@ -78,16 +79,20 @@ class BackendStore(pulumi.ComponentResource):
 
     Attributes:
         connection: how to connect.
+        identifier: the instance's name, as AWS's console and API show it.
         doorway: what a caller's security group must be let through.
         login: the IAM document of who may log in as the server's database user.
+        reading_login: the IAM document of who may log in as the database user who only reads.
         master_secret_reading: the IAM document of who may read the master secret.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:backend_store:BackendStore"
 
     connection: Connection
+    identifier: pulumi.Output[str]
     doorway: Doorway
     login: pulumi.Output[str]
+    reading_login: pulumi.Output[str]
     master_secret_reading: pulumi.Output[str]
 
     def __init__(self, name: str, args: BackendStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -104,7 +109,7 @@ class BackendStore(pulumi.ComponentResource):
             vpc_id=args.site.vpc_id,
             opts=self._child,
         )
-        self._identifier = self._subnets.name.apply(instance_identifier)
+        self.identifier = self._subnets.name.apply(instance_identifier)
         instance = self._instance(self._parameters(), self._log_groups())
 
         secret = instance.master_user_secrets[0].secret_arn
@@ -113,6 +118,7 @@ class BackendStore(pulumi.ComponentResource):
         )
         self.doorway = Doorway(security_group_id=self._security_group.id, port=args.port)
         self.login = rendered(log_in_to_database, instance.arn, instance.resource_id, SERVER_USER)
+        self.reading_login = rendered(log_in_to_database, instance.arn, instance.resource_id, READING_USER)
         self.master_secret_reading = rendered(read_secret, secret)
         self.register_outputs({"host": instance.address})
 
@@ -129,7 +135,7 @@ class BackendStore(pulumi.ComponentResource):
         return [
             aws.cloudwatch.LogGroup(
                 f"{self._name}-{log}-log",
-                name=pulumi.Output.concat("/aws/rds/instance/", self._identifier, "/", log),
+                name=pulumi.Output.concat("/aws/rds/instance/", self.identifier, "/", log),
                 retention_in_days=self._args.log_days,
                 opts=self._child,
             )
@@ -143,7 +149,7 @@ class BackendStore(pulumi.ComponentResource):
         # A change of this logical name replaces the database.
         return aws.rds.Instance(
             f"{self._name}-instance",
-            identifier=self._identifier,
+            identifier=self.identifier,
             engine=ENGINE,
             engine_version=MAJOR_VERSION,
             auto_minor_version_upgrade=True,
@@ -171,7 +177,7 @@ class BackendStore(pulumi.ComponentResource):
             delete_automated_backups=args.disposable,
             skip_final_snapshot=args.disposable,
             final_snapshot_identifier=(
-                None if args.disposable else pulumi.Output.concat(self._identifier, "-final")
+                None if args.disposable else pulumi.Output.concat(self.identifier, "-final")
             ),
             # AWS refuses to delete it too, but only when all that stands before it is gone.
             opts=pulumi.ResourceOptions(parent=self, depends_on=log_groups, protect=not args.disposable),

@@ -3,6 +3,7 @@
 from typing import Any
 
 CONTAINER = "tracking-server"
+DRILL = "restore-drill"
 PORT = 5000
 SCRATCH = "tmp"  # the volume; the one place that a container may write to
 USER = "10001:10001"  # the image's own user and group
@@ -36,13 +37,14 @@ def container_definitions(
     The master user's name and password go to `prepare` only, by reference.
     """
     shared = {
-        "AWS_REGION": region,
-        "PGHOST": database_host,
-        "PGPORT": str(database_port),
-        "PGDATABASE": database,
-        "PGUSER": database_user,
-        "PGSSLMODE": "verify-full",
-        "ARTIFACT_ROOT": f"s3://{bucket}",
+        **_shared(
+            region=region,
+            bucket=bucket,
+            host=database_host,
+            port=database_port,
+            database=database,
+            user=database_user,
+        ),
         "ACCESS_LIST": access_list,
     }
     confined = _confined(image=image, region=region, log_group=log_group)
@@ -79,6 +81,57 @@ def container_definitions(
         "stopTimeout": STOP_SECONDS,
     }
     return [{**confined, **prepare}, {**confined, **server}]
+
+
+def drill_definition(
+    *,
+    image: str,
+    region: str,
+    log_group: str,
+    bucket: str,
+    database_host: str,
+    database_port: int,
+    database: str,
+    reading_user: str,
+    restored_user: str,
+    access_list: str,
+) -> list[dict[str, Any]]:
+    """Return the restore drill's one container; the drill says what else it is to do when it starts it."""
+    variables = {
+        **_shared(
+            region=region,
+            bucket=bucket,
+            host=database_host,
+            port=database_port,
+            database=database,
+            user=reading_user,
+        ),
+        "RESTORED_USER": restored_user,
+        "ACCESS_LIST": access_list,
+        # No name of the stack's: a login made for this server is worthless at that one.
+        "SERVER_ID": DRILL,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": DRILL,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"https://{DRILL}",
+    }
+    container = {
+        "name": DRILL,
+        "essential": True,
+        "command": ["python", "-m", "tracking_server.bound"],
+        "environment": _environment(variables),
+    }
+    return [{**_confined(image=image, region=region, log_group=log_group), **container}]
+
+
+def _shared(*, region: str, bucket: str, host: str, port: int, database: str, user: str) -> dict[str, str]:
+    return {
+        "AWS_REGION": region,
+        "PGHOST": host,
+        "PGPORT": str(port),
+        "PGDATABASE": database,
+        "PGUSER": user,
+        "PGSSLMODE": "verify-full",
+        "ARTIFACT_ROOT": f"s3://{bucket}",
+    }
 
 
 def _confined(*, image: str, region: str, log_group: str) -> dict[str, Any]:

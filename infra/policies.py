@@ -93,6 +93,20 @@ def read_all_artifacts(bucket_arn: str) -> Document:
     return document(_list_bucket(bucket_arn, prefix), allow(*READ_OBJECTS, on=[f"{bucket_arn}/{prefix}"]))
 
 
+def compare_artifacts(bucket_arn: str) -> Document:
+    """List and read every workspace's artifacts, as they are and as they were."""
+    prefix = f"{WORKSPACES}/*"
+    return document(
+        allow(
+            "s3:ListBucket",
+            "s3:ListBucketVersions",
+            on=[bucket_arn],
+            Condition={"StringLike": {"s3:prefix": prefix}},
+        ),
+        allow(*READ_OBJECTS, on=[f"{bucket_arn}/{prefix}"]),
+    )
+
+
 def use_data(buckets: Mapping[str, bool], partition: str) -> Document:
     """List and read whole buckets, and write those that say so; delete nothing.
 

@@ -71,9 +71,14 @@ class TrackingServer(pulumi.ComponentResource):
 
     Creates the cluster, the log group, a role for the task and one for ECS that starts it, the security
     group with its rules, the task definition, the service, and its autoscaling.
+
+    Attributes:
+        cluster_arn: where tasks run.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:tracking_server:TrackingServer"
+
+    cluster_arn: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: TrackingServerArgs, opts: pulumi.ResourceOptions | None = None
@@ -89,6 +94,7 @@ class TrackingServer(pulumi.ComponentResource):
             settings=[{"name": "containerInsights", "value": "enabled"}],
             opts=self._child,
         )
+        self.cluster_arn = self._cluster.arn
         self._security_group = self._guarded_security_group()
         task_role = self._role("task", args.task_grants)
         logging = rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")

@@ -107,6 +107,10 @@ class TaskRole:
             return None
         return issued["aws_secret_access_key"]
 
+    def issued(self, access_key_id: str) -> bool:
+        """Tell whether a key came from this endpoint."""
+        return access_key_id in self._issued
+
     def may_connect(self, database_resource_id: str, database_user: str) -> bool:
         """Ask the emulator's IAM whether the role may `rds-db:connect` as this database user."""
         account = self._role_arn.split(":")[4]
@@ -149,3 +153,19 @@ class TaskRole:
                 """Say nothing: a line of it could name a credential."""
 
         return Handler
+
+
+class TaskRoles(dict[str, TaskRole]):
+    """The roles of all tasks, by ARN, as a database's login asks about them."""
+
+    def secret_of(self, access_key_id: str, session_token: str | None) -> str | None:
+        """Return the secret of a key that was issued to one of them."""
+        secrets_found = [role.secret_of(access_key_id, session_token) for role in self.values()]
+        return next((secret for secret in secrets_found if secret is not None), None)
+
+    def may_connect(self, access_key_id: str, database_resource_id: str, database_user: str) -> bool:
+        """Ask the emulator's IAM whether the key's role may `rds-db:connect` as this database user."""
+        return any(
+            role.issued(access_key_id) and role.may_connect(database_resource_id, database_user)
+            for role in self.values()
+        )

@@ -82,13 +82,13 @@ class Deployment:
         """Return the resources of one type token."""
         return [resource for resource in self.resources if resource.type == token]
 
-    def one(self, token: str) -> Resource:
-        """Return the only resource of a type token.
+    def one(self, token: str, name: str | None = None) -> Resource:
+        """Return the only resource of a type token, or the only one of them with a logical name.
 
         Raises:
             LookupError: there is none, or more than one.
         """
-        found = self.of_type(token)
+        found = [resource for resource in self.of_type(token) if name in {None, resource.name}]
         if len(found) != 1:
             raise LookupError(f"{len(found)} resources of type {token}, expected one")
         return found[0]

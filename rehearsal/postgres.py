@@ -34,6 +34,7 @@ class Postgres:
     """Runs Postgres while the context is open; data and socket lie in one folder of its own.
 
     Attributes:
+        programs: where Postgres's own programs lie, once it has started.
         folder: where the socket lies; readable by the owner only, so that trust inside it is safe.
         master: the user RDS would make; no superuser.
         database: the database RDS would make, owned by the master.
@@ -60,6 +61,7 @@ class Postgres:
         self.folder = self._parent
         self._server: subprocess.Popen[Any] | None = None
         self._command: tuple[str | Path, ...] = ()
+        self.programs = self.folder
         self._identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam(UNPRIVILEGED_USER)
@@ -90,20 +92,23 @@ class Postgres:
         return psycopg2.connect(host=str(self.folder), user=user, dbname=database or self.database)
 
     def _start(self) -> None:
-        programs = self._reachable_installation() / "bin"
-        data = self.folder / "data"
-        self._run(
-            programs / "initdb", "--pgdata", data, "--username", SUPERUSER,
-            "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync",
-        )  # fmt: skip
+        self.programs = self._reachable_installation() / "bin"
+        self._fill(self.folder / "data")
         self._command = (
-            programs / "postgres", "-D", data,
+            self.programs / "postgres", "-D", self.folder / "data",
             "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
             # Without it a killed process loses nothing; a power cut is not rehearsed.
             "-c", f"fsync={self._fsync}",
         )  # fmt: skip
         self.restart()
         self._create_what_rds_creates()
+
+    def _fill(self, data: Path) -> None:
+        """Make the folder of an empty database."""
+        self.run(
+            self.programs / "initdb", "--pgdata", data, "--username", SUPERUSER,
+            "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        )  # fmt: skip
 
     def kill(self) -> None:
         """End it and all its sessions without a word; its data stay as they are.
@@ -161,7 +166,7 @@ class Postgres:
     def _hand_over_folder(self) -> None:
         os.chown(self.folder, self._identity["user"], self._identity["group"])
         try:
-            self._run("test", "-x", self.folder)
+            self.run("test", "-x", self.folder)
         except RuntimeError:
             raise RuntimeError(
                 f"Postgres does not run as root, and {UNPRIVILEGED_USER} cannot enter {self._parent}: "
@@ -180,7 +185,7 @@ class Postgres:
             raise RuntimeError(f"{PACKAGE} is not installed: make setup")
         packages = Path(spec.submodule_search_locations[0]).parent
         with contextlib.suppress(PermissionError):
-            self._run(packages / INSTALLATION / "bin" / "initdb", "--version")
+            self.run(packages / INSTALLATION / "bin" / "initdb", "--version")
             return packages / INSTALLATION
         copies = self.folder / "packages"
         # The programs find their libraries by the way between these folders, so it is kept.
@@ -189,7 +194,12 @@ class Postgres:
                 shutil.copytree(packages / part, copies / part, symlinks=True)
         return copies / INSTALLATION
 
-    def _run(self, *command: str | Path) -> None:
+    def run(self, *command: str | Path) -> None:
+        """Run a program as who runs Postgres, in its folder.
+
+        Raises:
+            RuntimeError: it failed; with what it said.
+        """
         result = subprocess.run(
             command,
             cwd=self.folder,
@@ -201,6 +211,18 @@ class Postgres:
         if result.returncode != 0:
             reason = result.stderr.decode(errors="replace").strip()
             raise RuntimeError(f"{Path(command[0]).name} ended with exit code {result.returncode}: {reason}")
+
+    def start(self, *command: str | Path) -> subprocess.Popen[Any]:
+        """Start a program as who runs Postgres, in its folder; the caller ends it, or this process's end."""
+        return subprocess.Popen(
+            tied(*command),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+            **self._identity,
+        )
 
     def _reason_not_ready(self) -> str | None:
         try:

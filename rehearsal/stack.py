@@ -16,7 +16,7 @@ from rehearsal.certificates import CertificateAuthority
 from rehearsal.containers.docker import Docker
 from rehearsal.containers.postgres import PostgresContainer
 from rehearsal.containers.task_containers import TaskContainers
-from rehearsal.credentials import TaskRole
+from rehearsal.credentials import TaskRole, TaskRoles
 from rehearsal.database import DatabaseFront
 from rehearsal.declared import check
 from rehearsal.deployment import Deployment
@@ -57,6 +57,7 @@ class RehearsedStack:
         laptop: the team member's, None before the account exists.
         image: the pushed image, where Docker finds it; empty without a Docker.
         task: the first of the service, None before it has started.
+        roles: of the tasks that were started.
         emulator, postgres, front: AWS, its database and its load balancer, once they are started.
     """
 
@@ -86,6 +87,7 @@ class RehearsedStack:
         self.laptop: Laptop | None = None
         self.image = ""
         self.task: Task | None = None
+        self.roles = TaskRoles()
         self.not_rehearsed = [f"{what}: {instead}" for what, instead in STAND_INS.items()]
 
     def close(self) -> None:
@@ -112,6 +114,7 @@ class RehearsedStack:
             self._role = self._stack.enter_context(
                 TaskRole(self.emulator, self.task_definition()["taskRoleArn"])
             )
+            self.roles[self.task_definition()["taskRoleArn"]] = self._role
             self._start_database(listener)
         with step("tasks of the registered definition"):
             self.task, target = self.start_task(self.task_definition())
@@ -194,6 +197,10 @@ class RehearsedStack:
         )
         return dict(described["taskDefinition"])
 
+    def database_instance(self) -> dict[str, Any]:
+        """Return what AWS described of the database."""
+        return self._made("aws:rds/instance:Instance")
+
     def _start_database(self, listener: socket) -> None:
         instance = self._made("aws:rds/instance:Instance")
         if (instance["engine"], str(instance["engineVersion"]).split(".")[0]) != ("postgres", MAJOR_VERSION):
@@ -215,10 +222,10 @@ class RehearsedStack:
             postgres=self.postgres,
             address=DatabaseAddress(host=host, port=port, region=REGION),
             master_password=json.loads(secret["SecretString"])["password"],
-            secret_of=self._role.secret_of,
-            authorize=lambda _, user: (
+            secret_of=self.roles.secret_of,
+            authorize=lambda key, user: (
                 bool(instance["iamDatabaseAuthenticationEnabled"])
-                and self._role.may_connect(instance["resourceId"], user)
+                and self.roles.may_connect(key, instance["resourceId"], user)
             ),
             force_ssl=any(p["name"] == "rds.force_ssl" and p["value"] == "1" for p in parameters),
         )
@@ -248,7 +255,7 @@ class RehearsedStack:
 
     def _runtime(self, definition: Mapping[str, Any], port: int) -> Runtime:
         if self._docker is None:
-            return self._plain_containers(port)
+            return self.plain_containers(port, self.logs)
         database = self._made("aws:rds/instance:Instance")
         keys = self._role.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
         return self._stack.enter_context(
@@ -267,7 +274,8 @@ class RehearsedStack:
             )
         )
 
-    def _plain_containers(self, port: int) -> PlainContainers:
+    def plain_containers(self, port: int, logs: Path) -> PlainContainers:
+        """Return what runs containers as processes of this checkout, one of their ports published."""
         published = free_port()
         bundle = str(self.authority.bundle)
         return PlainContainers(
@@ -284,7 +292,7 @@ class RehearsedStack:
             },
             published={port: published},
             folder=self._work,
-            logs=self.logs,
+            logs=logs,
         )
 
     def _open_front_door(self, target: str) -> None:

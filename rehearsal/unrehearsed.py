@@ -12,7 +12,7 @@ STAND_INS = {
     "Fargate": "then it is Docker: one network for the task, which reaches this machine's loopback, no VPC",
     "image build": "Docker's own, not the provider's BuildKit; what scans find is not known",
     "autoscaling": ("the emulator has none: checked against AWS's API model, kept in memory; nothing scales"),
-    "the emulator's IAM": "we tell it which path GetParametersByPath asks for: it would judge all parameters",
+    "the emulator's IAM": "we tell it what some requests are about: it would judge all parameters",
     "task and execution role": (
         "their trust is read by us, then the account's root takes them; the keys' endpoint is ours"
     ),
@@ -21,6 +21,9 @@ STAND_INS = {
     "RDS": "a Postgres of the same version; token, signature and rds-db:connect are checked by code of ours",
     "RDS-managed master password": "made by us in the emulated Secrets Manager; never rotated",
     "network": "security groups, routes, NAT and subnets are created, not enforced; public opens nothing",
+    "restore from a backup": (
+        "in make test only: Postgres's own base backup and log, replayed to the time; RDS's speed is unknown"
+    ),
     "what takes days": "backups, lifecycle rules, log retention, renewals: declared and compared, never run",
     "the emulator's lenience": (
         "dangling ids, broken documents and long parameters are found by us; a flow log's tags are added"

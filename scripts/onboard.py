@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +15,11 @@ from bad_input import BadInputError
 from client_files import ClientFiles
 from file_change import FileChange
 from reachability import address_fault
-from stack_outputs import TeamAccess, find_team
+from stack_outputs import PROJECT, TeamAccess, find_team, read_outputs
 from verification import EXPERIMENT, EXPORTED_KEYS, LOGIN, Client, VerificationError, check_role, verify
 
-PROJECT = Path(__file__).absolute().parent.parent
 COMMAND = Path(sys.executable).parent / "mlflow-team"
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-NO_PULUMI = (
-    "pulumi is not installed here: ask the platform engineer for what `pulumi stack output --json` prints "
-    "and give it with --outputs FILE"
-)
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -102,7 +96,7 @@ def _join(options: argparse.Namespace) -> int:
     files = _files(options)
     faults = [*_option_faults(options), *files.faults()]
     try:
-        team = find_team(_outputs(options), options.team, options.access)
+        team = find_team(read_outputs(options.outputs, options.stack), options.team, options.access)
     except BadInputError as error:
         raise BadInputError([*faults, *error.faults]) from None
     if faults:
@@ -164,25 +158,6 @@ def _bundle_fault(bundle: Path) -> str | None:
     except OSError as error:
         return f"--ca-bundle cannot be read: {error}"
     return None if "BEGIN CERTIFICATE" in text else f"--ca-bundle {bundle} holds no PEM certificate"
-
-
-def _outputs(options: argparse.Namespace) -> str:
-    """Return the stack's outputs as text."""
-    if options.outputs == "-":
-        return sys.stdin.read()
-    if options.outputs:
-        try:
-            return Path(options.outputs).expanduser().read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInputError([f"--outputs cannot be read: {error}"]) from None
-    command = ["pulumi", "stack", "output", "--json", *(["--stack", options.stack] if options.stack else [])]
-    try:
-        asked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise BadInputError([NO_PULUMI]) from None
-    if asked.returncode:
-        raise BadInputError([f"`{' '.join(command)}` failed: {asked.stderr.strip() or asked.stdout.strip()}"])
-    return asked.stdout
 
 
 def _client(options: argparse.Namespace, team: TeamAccess) -> Client:

@@ -3,7 +3,10 @@
 import difflib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bad_input import BadInputError
@@ -14,6 +17,11 @@ ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 PARAMETER_NAME = re.compile(r"(/[A-Za-z0-9_.-]+){1,15}")
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
 MAKE_ANEW = "make them anew: pulumi stack output --json"
+PROJECT = Path(__file__).absolute().parent.parent
+NO_PULUMI = (
+    "pulumi is not installed here: ask the platform engineer for what `pulumi stack output --json` prints "
+    "and give it with --outputs FILE"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +56,11 @@ def find_team(text: str, team: str, access: str) -> TeamAccess:
     Raises:
         BadInputError: the outputs are not a stack's, or the team is not in them.
     """
-    outputs = _parse(text)
+    outputs = parse(text)
     uri, bucket = outputs.get("trackingUri"), outputs.get("artifactBucket")
     faults = [
         address_fault("trackingUri in the stack's outputs", uri if isinstance(uri, str) else ""),
-        _fault("region", outputs.get("region"), REGION, "an AWS region"),
+        fault("region", outputs.get("region"), REGION, "an AWS region"),
         None
         if isinstance(bucket, str) and bucket
         else f"artifactBucket in the stack's outputs is {bucket!r}",
@@ -67,24 +75,22 @@ def find_team(text: str, team: str, access: str) -> TeamAccess:
         entry = teams[team] if isinstance(teams[team], dict) else {}
         role, root = f"{access}RoleArn", f"s3://{bucket}/workspaces/{team}"
         faults += [
-            _fault(f"teams.{team}.{role}", entry.get(role), ROLE_ARN, "a role's ARN"),
-            _fault(
-                f"teams.{team}.workspace", entry.get("workspace"), re.compile(re.escape(team)), repr(team)
-            ),
-            _fault(
+            fault(f"teams.{team}.{role}", entry.get(role), ROLE_ARN, "a role's ARN"),
+            fault(f"teams.{team}.workspace", entry.get("workspace"), re.compile(re.escape(team)), repr(team)),
+            fault(
                 f"teams.{team}.artifactRoot",
                 entry.get("artifactRoot"),
                 re.compile(re.escape(root)),
                 repr(root),
             ),
-            _fault(
+            fault(
                 f"teams.{team}.chatParameter",
                 entry.get("chatParameter"),
                 PARAMETER_NAME,
                 "an SSM parameter's name",
             ),
         ]
-    if found := [fault for fault in faults if fault]:
+    if found := [one for one in faults if one]:
         raise BadInputError([*found])
     return TeamAccess(
         tracking_uri=outputs["trackingUri"].rstrip("/"),
@@ -96,7 +102,35 @@ def find_team(text: str, team: str, access: str) -> TeamAccess:
     )
 
 
-def _parse(text: str) -> dict[str, Any]:
+def read_outputs(file: str | None, stack: str | None) -> str:
+    """Return the outputs as text: of a file, of standard input for `-`, or of a stack that Pulumi knows.
+
+    Raises:
+        BadInputError: they cannot be had.
+    """
+    if file == "-":
+        return sys.stdin.read()
+    if file:
+        try:
+            return Path(file).expanduser().read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError([f"--outputs cannot be read: {error}"]) from None
+    command = ["pulumi", "stack", "output", "--json", *(["--stack", stack] if stack else [])]
+    try:
+        asked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BadInputError([NO_PULUMI]) from None
+    if asked.returncode:
+        raise BadInputError([f"`{' '.join(command)}` failed: {asked.stderr.strip() or asked.stdout.strip()}"])
+    return asked.stdout
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return the outputs by name.
+
+    Raises:
+        BadInputError: the text is no JSON object.
+    """
     try:
         outputs = json.loads(text)
     except json.JSONDecodeError as error:
@@ -108,7 +142,8 @@ def _parse(text: str) -> dict[str, Any]:
     return outputs
 
 
-def _fault(name: str, value: Any, allowed: re.Pattern[str], meaning: str) -> str | None:
+def fault(name: str, value: Any, allowed: re.Pattern[str], meaning: str) -> str | None:
+    """Say what is wrong with one output, or None."""
     if isinstance(value, str) and allowed.fullmatch(value):
         return None
     return f"{name} in the stack's outputs is {value!r}, not {meaning}; {MAKE_ANEW}"

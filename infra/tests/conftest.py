@@ -198,7 +198,9 @@ def containers() -> Callable[[Deployment], dict[str, dict[str, Any]]]:
     """Return the containers of a deployment's task definition, by name."""
 
     def read(deployment: Deployment) -> dict[str, dict[str, Any]]:
-        text = deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
+        text = deployment.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").inputs[
+            "containerDefinitions"
+        ]
         return {container["name"]: container for container in json.loads(text)}
 
     return read

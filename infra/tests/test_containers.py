@@ -4,7 +4,7 @@ import botocore.session
 import botocore.validate
 import pytest
 
-from containers import container_definitions
+from containers import container_definitions, drill_definition
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:master"
 
@@ -26,6 +26,23 @@ def definitions() -> list[dict[str, Any]]:
         hosts="mlflow.example.com",
         origins="https://mlflow.example.com",
     )
+
+
+@pytest.fixture
+def drill() -> dict[str, Any]:
+    (container,) = drill_definition(
+        image="registry/server:1",
+        region="eu-west-1",
+        log_group="drill-log",
+        bucket="store",
+        database_host="database.example",
+        database_port=5433,
+        database="mlflow",
+        reading_user="mlflow_reader",
+        restored_user="mlflow",
+        access_list="/mlflow-tracking/prod/restore-drill",
+    )
+    return container
 
 
 def environment(container: dict[str, Any]) -> dict[str, str]:
@@ -70,10 +87,26 @@ def test_server_waits_for_prepare_and_never_sees_the_master(definitions: list[di
     }
 
 
-def test_containers_have_no_root_no_capability_and_one_writable_folder(
-    definitions: list[dict[str, Any]],
+def test_the_drill_enters_the_live_database_as_its_reader_and_has_a_name_of_its_own(
+    drill: dict[str, Any],
 ) -> None:
-    for container in definitions:
+    assert drill["command"] == ["python", "-m", "tracking_server.bound"]
+    assert "secrets" not in drill
+    assert environment(drill) == {
+        **SHARED,
+        "PGUSER": "mlflow_reader",
+        "RESTORED_USER": "mlflow",
+        "ACCESS_LIST": "/mlflow-tracking/prod/restore-drill",
+        "SERVER_ID": "restore-drill",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "restore-drill",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://restore-drill",
+    }
+
+
+def test_containers_have_no_root_no_capability_and_one_writable_folder(
+    definitions: list[dict[str, Any]], drill: dict[str, Any]
+) -> None:
+    for container in [*definitions, drill]:
         assert container["user"] == "10001:10001"
         assert container["readonlyRootFilesystem"] is True
         assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
@@ -93,10 +126,10 @@ def test_server_may_take_as_long_to_start_as_prepare(definitions: list[dict[str,
     assert server["healthCheck"]["startPeriod"] >= prepare["startTimeout"]
 
 
-def test_ecs_takes_the_definitions(definitions: list[dict[str, Any]]) -> None:
+def test_ecs_takes_the_definitions(definitions: list[dict[str, Any]], drill: dict[str, Any]) -> None:
     ecs = botocore.session.get_session().get_service_model("ecs")
     shape = ecs.operation_model("RegisterTaskDefinition").input_shape
     report = botocore.validate.ParamValidator().validate(
-        {"family": "server", "containerDefinitions": definitions}, shape
+        {"family": "server", "containerDefinitions": [*definitions, drill]}, shape
     )
     assert not report.has_errors(), report.generate_report()

@@ -36,7 +36,9 @@ def tag(**arguments: str) -> str:
 
 
 def images(stack: Deployment) -> set[str]:
-    text = stack.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
+    text = stack.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").inputs[
+        "containerDefinitions"
+    ]
     return {container["image"] for container in json.loads(text)}
 
 
@@ -191,7 +193,10 @@ def test_preview_declares_the_build_and_makes_no_image(docker: FakeDocker, built
 def test_build_runs_after_the_repository_and_before_the_service(built_stack: Deployment) -> None:
     build, repository = built_stack.one(IMAGE), built_stack.one("aws:ecr/repository:Repository")
     assert repository.urn in build.dependencies
-    assert build.urn in built_stack.one("aws:ecs/taskDefinition:TaskDefinition").dependencies
+    assert (
+        build.urn
+        in built_stack.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").dependencies
+    )
 
 
 @pytest.mark.parametrize(

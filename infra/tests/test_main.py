@@ -22,6 +22,7 @@ BOXES = {
     "tracking_server": "TrackingServer",
     "team_access": "TeamAccess",
     "access_list": "AccessList",
+    "restore_check": "RestoreCheck",
 }
 
 
@@ -51,7 +52,7 @@ def test_preview_declares_what_up_makes(stack: Deployment, previewed: Deployment
 
 
 def test_outputs_hold_nothing_secret(stack: Deployment) -> None:
-    assert set(stack.outputs) == {"trackingUri", "region", "artifactBucket", "image", "teams"}
+    assert set(stack.outputs) == {"trackingUri", "region", "artifactBucket", "image", "teams", "restoreDrill"}
     assert not any(isinstance(value, Secret) for value in stack.outputs.values())
     assert stack.outputs["region"] == "eu-west-1"
 
@@ -66,7 +67,8 @@ def test_tags_are_the_providers_defaults_alone(built_stack: Deployment, project:
     stack = built_stack
     tagged = [resource for resource in stack.resources if resource.custom and taggable(resource)]
     assert len(tagged) > 20
-    assert not [resource.name for resource in tagged if "tags" in resource.inputs]
+    # Its mark is what the restore drill goes by.
+    assert [resource.name for resource in tagged if "tags" in resource.inputs] == ["restore-check-task-role"]
     assert not [resource.name for resource in stack.resources if resource.provider]
     settings, _ = project.settings("any", {"image": "", "teams": {}})
     assert json.loads(settings["aws:defaultTags"])["tags"]["Project"] == "mlflow-tracking"

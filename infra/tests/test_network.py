@@ -89,15 +89,18 @@ def test_nothing_is_open_to_the_internet(mode: str, request: pytest.FixtureReque
 def test_each_box_is_entered_by_its_neighbour_only(stack: Deployment) -> None:
     groups = {group.id: group.name for group in stack.of_type("aws:ec2/securityGroup:SecurityGroup")}
     doors = {
-        (groups[rule.inputs["securityGroupId"]], rule.inputs["fromPort"]): groups.get(
-            rule.inputs.get("referencedSecurityGroupId"), rule.inputs.get("cidrIpv4")
+        (
+            groups[rule.inputs["securityGroupId"]],
+            rule.inputs["fromPort"],
+            groups.get(rule.inputs.get("referencedSecurityGroupId"), rule.inputs.get("cidrIpv4")),
         )
         for rule in stack.of_type(INGRESS)
     }
     assert doors == {
-        ("front-door-security-group", 443): "10.42.0.0/16",
-        ("tracking-server-security-group", 5000): "front-door-security-group",
-        ("backend-store-security-group", 5432): "tracking-server-security-group",
+        ("front-door-security-group", 443, "10.42.0.0/16"),
+        ("tracking-server-security-group", 5000, "front-door-security-group"),
+        ("backend-store-security-group", 5432, "tracking-server-security-group"),
+        ("backend-store-security-group", 5432, "restore-check-security-group"),
     }
 
 

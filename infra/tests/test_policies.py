@@ -23,6 +23,7 @@ GRANTS = {
     "write": policies.write_team_artifacts(BUCKET, "vision"),
     "show": policies.show_artifacts(BUCKET),
     "admin": policies.read_all_artifacts(BUCKET),
+    "compare": policies.compare_artifacts(BUCKET),
     "data": policies.use_data({"labels": True, "images": False}, "aws"),
     "access list": policies.read_access_list(PARAMETER, ACCESS_LIST),
     "chat": policies.read_parameter(CHAT),
@@ -80,6 +81,7 @@ def test_team_reaches_its_own_prefix_only(level: str, key: str, allowed: bool) -
         ("write", "workspaces/vision/*"),
         ("show", "workspaces/*"),
         ("admin", "workspaces/*"),
+        ("compare", "workspaces/*"),
     ],
 )
 def test_bucket_is_listed_below_the_prefix_only(grant: str, prefix: str) -> None:
@@ -91,6 +93,10 @@ def test_bucket_is_listed_below_the_prefix_only(grant: str, prefix: str) -> None
 
 def test_server_shows_artifacts_and_changes_none() -> None:
     assert actions(GRANTS["show"]) == {"s3:ListBucket", "s3:GetObject"}
+
+
+def test_the_restore_check_sees_old_versions_too_and_changes_none() -> None:
+    assert actions(GRANTS["compare"]) == READ | {"s3:ListBucketVersions"}
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])

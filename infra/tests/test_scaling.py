@@ -22,7 +22,10 @@ def test_tasks_are_neither_idle_nor_full(stack: Deployment) -> None:
 
 def test_half_the_cpu_serves_half_the_requests(stack: Deployment, cheap_stack: Deployment) -> None:
     whole, half = (
-        (float(mode.one("aws:ecs/taskDefinition:TaskDefinition").inputs["cpu"]), targets(mode))
+        (
+            float(mode.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").inputs["cpu"]),
+            targets(mode),
+        )
         for mode in (stack, cheap_stack)
     )
     assert whole[0] == 2 * half[0]

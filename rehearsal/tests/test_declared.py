@@ -122,7 +122,7 @@ def test_a_registry_password_in_the_open_is_a_fault(built: Made) -> None:
 
 
 def test_a_missing_property_is_a_fault(up: Deployment) -> None:
-    del up.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
+    del up.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").inputs["containerDefinitions"]
     assert "containerDefinitions is required" in faults_in(up)[0]
 
 

@@ -5,7 +5,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import psycopg2.errors
 import pytest
+import sqlalchemy
 
 from rehearsal.postgres import DATABASE, MASTER, Postgres
 from rehearsal.rds_login import IS_IAM_USER
@@ -38,23 +40,27 @@ def rows(postgres: Postgres, statement: str, *values: str) -> list[tuple[Any, ..
         return list(cursor.fetchall())
 
 
-def test_the_user_logs_in_by_token_and_the_master_still_by_password(postgres: Postgres) -> None:
+def test_the_users_log_in_by_token_and_the_master_still_by_password(postgres: Postgres) -> None:
     assert rows(postgres, IS_IAM_USER, "mlflow") == [(True,)]
+    assert rows(postgres, IS_IAM_USER, "mlflow_reader") == [(True,)]
     assert rows(postgres, IS_IAM_USER, MASTER) == [(False,)]
 
 
 def test_nobody_is_a_member_of_the_user_and_no_other_role_is_left(postgres: Postgres) -> None:
-    assert not rows(postgres, "SELECT member FROM pg_auth_members WHERE roleid = 'mlflow'::regrole")
+    for user in ("mlflow", "mlflow_reader"):
+        members = "SELECT member FROM pg_auth_members WHERE roleid = %s::regrole"
+        assert not rows(postgres, members, user)
     roles = rows(postgres, "SELECT rolname FROM pg_roles WHERE rolname !~ '^(pg|rds)' ORDER BY 1")
-    assert roles == [("mlflow",), (MASTER,)]
+    assert roles == [("mlflow",), (MASTER,), ("mlflow_reader",)]
 
 
-def test_the_user_may_log_in_and_no_more(postgres: Postgres) -> None:
+@pytest.mark.parametrize("user", ["mlflow", "mlflow_reader"])
+def test_the_user_may_log_in_and_no_more(postgres: Postgres, user: str) -> None:
     rights = "rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
-    (found,) = rows(postgres, f"SELECT {rights} FROM pg_roles WHERE rolname = 'mlflow'")  # noqa: S608
+    (found,) = rows(postgres, f"SELECT {rights} FROM pg_roles WHERE rolname = %s", user)  # noqa: S608
     assert found == (True, False, False, False, False, False)
-    granted = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'mlflow'::regrole"
-    assert rows(postgres, granted) == [("rds_iam",)]
+    granted = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole"
+    assert rows(postgres, granted, user) == [("rds_iam",)]
 
 
 def test_the_user_may_make_tables_in_its_database_and_everybody_else_nothing(postgres: Postgres) -> None:
@@ -73,6 +79,24 @@ def test_the_user_may_make_tables_in_its_database_and_everybody_else_nothing(pos
             (False,)
         ]
     assert rows(postgres, "SELECT has_schema_privilege('public', 'public', 'USAGE')") == [(False,)]
+
+
+def test_the_reader_reads_what_there_is_and_makes_and_changes_nothing(postgres: Postgres) -> None:
+    with closing(postgres.connect("mlflow")) as owner:
+        owner.cursor().execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS value")
+        owner.commit()
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg2://", creator=lambda: postgres.connect("mlflow"), poolclass=sqlalchemy.NullPool
+    )
+    database_user.let_read(engine, "mlflow")
+    with closing(postgres.connect("mlflow_reader")) as reader:
+        reader.autocommit = True
+        cursor = reader.cursor()
+        cursor.execute("SELECT value FROM kept")
+        assert cursor.fetchall() == [(1,)]
+        for change in ("UPDATE kept SET value = 2", "DELETE FROM kept", "CREATE TABLE made (value int)"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(change)
 
 
 def test_a_second_time_changes_nothing(postgres: Postgres) -> None:

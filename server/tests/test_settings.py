@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from server.tracking_server.errors import SettingsError
-from server.tracking_server.settings import read_preparation, read_server
+from server.tracking_server.settings import read_comparison, read_live, read_preparation, read_server
 from server.tracking_server.variables import MENDING, workspace
 
 PASSWORD = "pa55:@/%word"
@@ -42,6 +42,19 @@ def preparation(server: dict[str, str]) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def comparison(server: dict[str, str]) -> dict[str, str]:
+    return server | {
+        "RESTORED_HOST": "copy.abc.eu-west-1.rds.amazonaws.com",
+        "RESTORED_PORT": "5433",
+        "RESTORED_USER": "mlflow",
+        "RESTORED_TO": "2026-11-23T12:00:00+00:00",
+        "BOUND": "123456",
+        "SAMPLES": "20",
+        "PGUSER": "mlflow_reader",
+    }
+
+
 def faults_of(read: Any, environment: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as error:
         read(environment)
@@ -61,6 +74,42 @@ def test_the_preparation_is_read_and_hides_the_password(preparation: dict[str, s
     assert settings.access_list == "/mlflow-tracking/dev/access"
     assert settings.master_password == PASSWORD
     assert PASSWORD not in repr(settings)
+
+
+def test_the_comparison_enters_the_live_database_as_one_user_and_the_copy_as_another(
+    comparison: dict[str, str],
+) -> None:
+    settings = read_comparison(comparison)
+    assert (settings.live.host, settings.live.user) == ("db.abc.eu-west-1.rds.amazonaws.com", "mlflow_reader")
+    assert (settings.restored.host, settings.restored.port) == ("copy.abc.eu-west-1.rds.amazonaws.com", 5433)
+    assert (settings.restored.user, settings.restored.database) == ("mlflow", "mlflow")
+    assert (settings.bound, settings.samples, settings.port) == (123456, 20, 5000)
+    assert settings.restored_to.isoformat() == "2026-11-23T12:00:00+00:00"
+    assert read_live(comparison) == settings.live
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RESTORED_HOST", "/var/run/postgresql"),
+        ("RESTORED_PORT", "0"),
+        ("RESTORED_USER", "mlflow; DROP"),
+        ("RESTORED_TO", "yesterday"),
+        ("RESTORED_TO", "2026-11-23T12:00:00"),
+        ("BOUND", "-1"),
+        ("BOUND", "1e9"),
+        ("SAMPLES", "all"),
+    ],
+)
+def test_what_the_drill_must_not_say_is_refused(comparison: dict[str, str], name: str, value: str) -> None:
+    (fault,) = faults_of(read_comparison, comparison | {name: value})
+    assert fault.startswith(f"{name}: received {value!r}, allowed is ")
+
+
+@pytest.mark.parametrize("read", [read_comparison, read_live])
+def test_the_drill_never_sees_the_master(comparison: dict[str, str], read: Any) -> None:
+    (fault,) = faults_of(read, comparison | {"DATABASE_MASTER_PASSWORD": PASSWORD})
+    assert fault.startswith("DATABASE_MASTER_PASSWORD: is set, and not allowed here")
 
 
 @pytest.mark.parametrize(
@@ -127,14 +176,15 @@ def test_a_workspace_that_mlflow_would_refuse_is_refused(value: str) -> None:
 
 def test_every_missing_variable_is_named_at_once() -> None:
     of_preparation = {"DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD"}
-    of_the_server = {
-        "SERVER_ID",
-        "MLFLOW_SERVER_ALLOWED_HOSTS",
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
-        "MLFLOW_HOST",
-        "MLFLOW_PORT",
-    }
-    for read, foreign in ((read_server, of_preparation), (read_preparation, of_the_server)):
+    of_the_drill = {"RESTORED_HOST", "RESTORED_PORT", "RESTORED_USER", "RESTORED_TO", "BOUND", "SAMPLES"}
+    of_any_server = {"SERVER_ID", "MLFLOW_PORT"}
+    of_the_server = {"MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "MLFLOW_HOST"}
+    for read, foreign in (
+        (read_server, of_preparation | of_the_drill),
+        (read_preparation, of_any_server | of_the_server | of_the_drill),
+        # Its server reads the rest.
+        (read_comparison, of_preparation | of_the_server | {"ACCESS_LIST"}),
+    ):
         faults = faults_of(read, {})
         assert {fault.partition(":")[0] for fault in faults} == MENDING.keys() - foreign
         assert all("received nothing" in fault for fault in faults)

@@ -1,9 +1,10 @@
-"""The server's own database user: logs in with IAM tokens, may make tables in its database, and no more."""
+"""The database users: the server's own, who makes tables, and one who only reads; both log in by tokens."""
 
 from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from sqlalchemy.engine import Engine
 
 from .database import words
 from .errors import DatabaseError
@@ -20,39 +21,54 @@ CREATE ROLE {user} LOGIN;
 RESET ROLE;
 DROP ROLE {creator};
 """
+CLOSE = """
+REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+"""
 GRANT = """
 GRANT rds_iam TO {user};
-REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {database} TO {user};
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO {user};
+GRANT USAGE ON SCHEMA public TO {user};
 """
+GRANT_TABLES = "GRANT CREATE ON SCHEMA public TO {user}"
 
 
-def ensure(master: Any, backend: Backend) -> bool:
-    """Create the user if it is missing and set its rights, in one transaction; tell whether it was created.
+def reader(user: str) -> str:
+    """Return the name of the user who reads what this one owns: for the restore drill."""
+    return f"{user}_reader"
+
+
+def ensure(master: Any, backend: Backend) -> list[str]:
+    """Create the users that are missing and set the rights of both, in one transaction; tell who was created.
 
     Args:
         master: a psycopg2 connection of the database's master, who owns the database.
-        backend: names the user and the database.
+        backend: names the server's user and the database.
 
     Raises:
         DatabaseError: the master lacks the rights of an RDS master.
     """
-    names = {
-        "user": sql.Identifier(backend.user),
-        "creator": sql.Identifier(f"{backend.user}_creator"),
-        "database": sql.Identifier(backend.database),
-    }
+    created = []
+    names = {"database": sql.Identifier(backend.database)}
     try:
         with master, master.cursor() as cursor:
-            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (backend.user,))
-            missing = bool(cursor.rowcount == 0)
-            if missing:
-                cursor.execute(sql.SQL(CREATE).format(**names))
-            cursor.execute(sql.SQL(GRANT).format(**names))
+            cursor.execute(sql.SQL(CLOSE).format(**names))
+            for user in (backend.user, reader(backend.user)):
+                names |= {"user": sql.Identifier(user), "creator": sql.Identifier(f"{user}_creator")}
+                cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (user,))
+                if cursor.rowcount == 0:
+                    cursor.execute(sql.SQL(CREATE).format(**names))
+                    created.append(user)
+                cursor.execute(sql.SQL(GRANT).format(**names))
+            cursor.execute(sql.SQL(GRANT_TABLES).format(user=sql.Identifier(backend.user)))
     except psycopg2.Error as error:
         raise DatabaseError(
             f"{master.info.user} cannot make the database user {backend.user} and its rights: {words(error)}"
         ) from None
-    return missing
+    return created
+
+
+def let_read(engine: Engine, user: str) -> None:
+    """Let the reader see every table that there is; who is logged in, the server's own user, owns them."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{reader(user)}"')

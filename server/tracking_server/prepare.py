@@ -63,8 +63,8 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
 
         say("waiting until no other task prepares the database")
         _lock(master)
-        if database_user.ensure(master, backend):
-            say(f"created the database user {backend.user}")
+        for user in database_user.ensure(master, backend):
+            say(f"created the database user {user}")
         # MLflow opens several connections of its own, once each: any of them may meet a failover.
         log_in_by_token(token_source(backend), lambda opening: connect(backend, opening, math.inf, say))
         engine = sqlalchemy.create_engine(URI, poolclass=sqlalchemy.NullPool)
@@ -72,6 +72,7 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         engine.connect().close()
         say("looking at the tables")
         tables.ensure(engine, backend, access.teams, say)
+        database_user.let_read(engine, backend.user)
 
 
 def _lock(master: Any) -> None:

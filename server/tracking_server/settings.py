@@ -1,7 +1,8 @@
 """What the two programs are told by their environment: read once, checked as a whole, then frozen."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from . import variables
@@ -53,6 +54,66 @@ class PreparationSettings:
     access_list: str
     master_username: str
     master_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings:
+    """What `python -m tracking_server.compare` is told.
+
+    Attributes:
+        live: the database that serves, entered by a user who only reads.
+        restored: the copy of it, entered by the user who owns its tables.
+        restored_to: the time of the live database that the copy is of.
+        bound: transactions of the live database below this number had ended when the drill began.
+        samples: artifacts to read.
+    """
+
+    live: Backend
+    restored: Backend
+    restored_to: datetime
+    bound: int
+    samples: int
+    server_id: str
+    port: int
+
+
+def read_live(environment: Mapping[str, str]) -> Backend:
+    """Read what looking at the live database needs.
+
+    Raises:
+        SettingsError: with a line for every fault.
+    """
+    read = Variables(environment, foreign=variables.MASTER)
+    backend = _backend(read)
+    if read.faults:
+        raise SettingsError("\n".join(read.faults))
+    return backend
+
+
+def read_comparison(environment: Mapping[str, str]) -> ComparisonSettings:
+    """Read what comparing the live database with its copy needs.
+
+    Raises:
+        SettingsError: with a line for every fault.
+    """
+    read = Variables(environment, foreign=variables.MASTER)
+    live = _backend(read)
+    copy: dict[str, Any] = {
+        "host": read.one("RESTORED_HOST", variables.host_name),
+        "port": read.one("RESTORED_PORT", variables.port),
+        "user": read.one("RESTORED_USER", variables.identifier),
+    }
+    return _settings(
+        ComparisonSettings,
+        read,
+        live=live,
+        restored=replace(live, **copy),
+        restored_to=read.one("RESTORED_TO", variables.moment),
+        bound=read.one("BOUND", variables.count),
+        samples=read.one("SAMPLES", variables.count),
+        server_id=read.one("SERVER_ID", variables.host_name),
+        port=read.one("MLFLOW_PORT", variables.port),
+    )
 
 
 def read_server(environment: Mapping[str, str]) -> ServerSettings:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ STACK = "the stack writes it into the task definition: pulumi up"
 IMAGE = "the image brings it: pulumi config set mlflow-tracking:image <image built from server/> && pulumi up"
 DOMAIN = "it follows from the domain: pulumi config set mlflow-tracking:domain <name> && pulumi up"
 SECRET = "the ECS agent injects it from the database's managed secret: pulumi up"  # noqa: S105
+DRILL = "scripts/restore_drill.py gives it to the task that it starts"
 MENDING = {
     "AWS_REGION": STACK,
     "PGHOST": STACK,
@@ -36,6 +38,12 @@ MENDING = {
     "SERVER_ID": DOMAIN,
     "DATABASE_MASTER_USERNAME": SECRET,
     "DATABASE_MASTER_PASSWORD": SECRET,
+    "RESTORED_HOST": DRILL,
+    "RESTORED_PORT": DRILL,
+    "RESTORED_USER": STACK,
+    "RESTORED_TO": DRILL,
+    "BOUND": DRILL,
+    "SAMPLES": DRILL,
 }
 MASTER = ("DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD")
 # MLflow and libpq read these; a name of theirs that is not ours could switch off what we switch on.
@@ -116,6 +124,24 @@ def port(received: str) -> int:
     if not received.isdecimal() or not 1 <= int(received) <= HIGHEST_PORT:
         raise ValueError(f"1 to {HIGHEST_PORT}")
     return int(received)
+
+
+def count(received: str) -> int:
+    """Rule: a whole number of rows, files or transactions."""
+    if not re.fullmatch(r"[0-9]{1,19}", received):
+        raise ValueError("a whole number")
+    return int(received)
+
+
+def moment(received: str) -> datetime:
+    """Rule: a time with its zone."""
+    try:
+        found = datetime.fromisoformat(received)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError("a time such as 2026-11-23T12:00:00+00:00")
+    return found
 
 
 def address(received: str) -> str:
