@@ -57,4 +57,6 @@ def _environment(name: str, requirements: tuple[str, ...], clearing: Sequence[st
 
 
 def _install(python: Path, requirements: tuple[str, ...]) -> None:
-    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
+    # Copies, not uv's links into its cache: what the image's build compresses must have no other name.
+    command = [UV, "pip", "install", "--quiet", "--link-mode", "copy", "--python", python, *requirements]
+    subprocess.run(command, check=True)
