@@ -29,9 +29,9 @@ def installed() -> dict[str, Path]:
 
 
 def megabytes(python: Path) -> float:
-    """Return the size of an environment's packages, without the byte code that runs leave."""
+    """Return the size of an environment's packages, with the byte code that is deployed with them."""
     files = (path for path in (python.parent.parent / "lib").rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files if path.suffix != ".pyc") / MEGABYTE
+    return sum(path.stat().st_size for path in files) / MEGABYTE
 
 
 def _environment(name: str, requirements: tuple[str, ...], clearing: Sequence[str] = ()) -> Path:
