@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import results
+from benchmarks import artifact, results
 from benchmarks.bounds import Bounds
 from benchmarks.contestants import NAMES, Contestant
 from benchmarks.installations import installed, megabytes
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print the table and write it down; 1 when a server does not start or answers wrongly."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    every = [SIZE, START, MEMORY, *SCENARIOS]
+    every = [SIZE, START, MEMORY, *SCENARIOS, artifact.NAME]
     parser.add_argument("scenarios", nargs="*", default=every, choices=[*every, []])
     chosen = parser.parse_args(arguments)
     try:
@@ -48,6 +48,8 @@ def _measured(scenarios: Sequence[str], pairs: int) -> list[Result]:
     if SIZE in scenarios:
         sizes = {"ours": megabytes(pythons["ours"]), "stock_default": megabytes(pythons["stock_default"])}
         measured.append(results.result(SIZE, "MB", [sizes], rate=False))
+    if set(scenarios) == {SIZE}:
+        return measured
     with Postgres(durable=True) as postgres:
         print("seeding", flush=True)
         seed(postgres, [f"bench_{name}" for name in NAMES])
@@ -56,6 +58,8 @@ def _measured(scenarios: Sequence[str], pairs: int) -> list[Result]:
         asked = [name for name in scenarios if name in SCENARIOS]
         if asked:
             measured += _asked(postgres, pythons, asked, pairs)
+        if artifact.NAME in scenarios:
+            measured += artifact.measured(postgres, pythons, pairs)
     return measured
 
 

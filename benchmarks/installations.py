@@ -1,8 +1,9 @@
 """Environments as each is deployed, and their sizes: the image's packages, and `pip install mlflow`."""
 
-import shutil
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -11,6 +12,8 @@ UV = Path(sys.prefix) / "bin" / "uv"
 # uvicorn serves by these wherever they are installed, so that stock at its defaults must be without.
 LOOP = ("uvloop", "httptools")
 MEGABYTE = 1e6
+# What the image's build does to the packages once they are installed.
+CLEARING = re.compile(r"find /opt/venv/lib.+?\{\} \+", re.DOTALL)
 
 
 def installed() -> dict[str, Path]:
@@ -19,37 +22,32 @@ def installed() -> dict[str, Path]:
     constraints = ("-c", str(ROOT / "requirements.lock"))
     stock = (*constraints, "mlflow", "psycopg2-binary", "boto3")
     return {
-        "ours": _environment("ours", ours),
+        "ours": _environment("ours", ours, CLEARING.findall((ROOT / "server" / "Dockerfile").read_text())),
         "stock_default": _environment("stock_default", stock),
         "stock_tuned": _environment("stock_tuned", (*stock, *LOOP)),
     }
 
 
 def megabytes(python: Path) -> float:
-    """Return the size of an environment's packages, without the byte code that runs leave."""
+    """Return the size of an environment's packages, with the byte code that is deployed with them."""
     files = (path for path in (python.parent.parent / "lib").rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files if path.suffix != ".pyc") / MEGABYTE
+    return sum(path.stat().st_size for path in files) / MEGABYTE
 
 
-def _without_tests(python: Path) -> None:
-    """Remove packages' own tests, as the image's Dockerfile does."""
-    for path in sorted((python.parent.parent / "lib").rglob("test*")):
-        if path.name in {"test", "tests"} and path.is_dir():
-            shutil.rmtree(path)
-
-
-def _environment(name: str, requirements: tuple[str, ...]) -> Path:
+def _environment(name: str, requirements: tuple[str, ...], clearing: Sequence[str] = ()) -> Path:
     python = FOLDER / name / "bin" / "python"
     done = FOLDER / name / ".installed"
-    wanted = " ".join(requirements) + "\n" + (ROOT / "server" / "requirements.lock").read_text()
+    lock = (ROOT / "server" / "requirements.lock").read_text()
+    wanted = "\n".join([" ".join(requirements), *clearing, lock])
     if not done.exists() or done.read_text() != wanted:
         print(f"installing {name}", flush=True)
         subprocess.run(
             [UV, "venv", "--quiet", "--clear", "--python", sys.executable, python.parent.parent], check=True
         )
         _install(python, requirements)
-        if name == "ours":
-            _without_tests(python)
+        for command in clearing:
+            own = command.replace("/opt/venv", str(python.parent.parent))
+            subprocess.run(["/bin/sh", "-c", own], check=True)
         # The image's byte code is made when it is built; so is stock's here.
         subprocess.run(
             [python, "-m", "compileall", "-q", "-j", "0", python.parent.parent / "lib"], check=False
@@ -59,4 +57,6 @@ def _environment(name: str, requirements: tuple[str, ...]) -> Path:
 
 
 def _install(python: Path, requirements: tuple[str, ...]) -> None:
-    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
+    # Copies, not uv's links into its cache: what the image's build compresses must have no other name.
+    command = [UV, "pip", "install", "--quiet", "--link-mode", "copy", "--python", python, *requirements]
+    subprocess.run(command, check=True)

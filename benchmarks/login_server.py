@@ -57,6 +57,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     backend = Backend(region=PLACE.region, host="", port=0, database="", user="", artifact_root=ROOT)
     os.environ.update(mlflow_environment(backend))
     # They read the environment when they are imported.
+    from mlflow.server import app as flask_app  # noqa: PLC0415
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
@@ -64,6 +65,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
 
     from server.tracking_server import stores, tables  # noqa: PLC0415
     from server.tracking_server.application import Application  # noqa: PLC0415
+    from server.tracking_server.assets import serve_assets  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
     from server.tracking_server.database import begin  # noqa: PLC0415
     from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
@@ -74,6 +76,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
 
     if kind == "login":
         stores.register(ROOT)
+        serve_assets(flask_app)
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
     store: Any = handlers._get_tracking_store()  # noqa: SLF001

@@ -26,6 +26,7 @@ class Result:
     bound: float | None
     ratio_default: float | None
     ratio_tuned: float | None
+    ratio_bound: float | None
     pairs: Sequence[Pair]
 
 
@@ -40,6 +41,7 @@ def result(scenario: str, unit: str, pairs: Sequence[Pair], *, rate: bool) -> Re
         bound=_median(pair.get("bound") for pair in pairs),
         ratio_default=_median(_ratio(pair, "stock_default", rate=rate) for pair in pairs),
         ratio_tuned=_median(_ratio(pair, "stock_tuned", rate=rate) for pair in pairs),
+        ratio_bound=_median(_ratio(pair, "bound", rate=rate) for pair in pairs),
         pairs=pairs,
     )
 
@@ -60,8 +62,8 @@ def report(results: Sequence[Result]) -> None:
     """Write file and plot, and print the table."""
     FOLDER.mkdir(exist_ok=True)
     FILE.write_text(json.dumps([asdict(each) for each in results], indent=1))
-    heads = ("scenario", "unit", "ours", "default", "tuned", "bound", "x default", "x tuned")
-    widths = (28, 14, 10, 10, 10, 10, 10, 10)
+    heads = ("scenario", "unit", "ours", "default", "tuned", "bound", "x default", "x tuned", "x bound")
+    widths = (28, 14, 10, 10, 10, 10, 10, 10, 10)
     print("".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)))
     for each in results:
         numbers = (
@@ -71,6 +73,7 @@ def report(results: Sequence[Result]) -> None:
             each.bound,
             each.ratio_default,
             each.ratio_tuned,
+            each.ratio_bound,
         )
         texts = (
             each.scenario,

@@ -12,7 +12,7 @@ from server.tests.differential.pair import Answer, Server, compare, started
 
 pytestmark = pytest.mark.rehearsal
 CLIENTS = 32
-FAST = {"search", "get-history", "get-history-bulk", *BODIES}
+FAST = {"search", "get-history", "get-history-bulk", "get-history-bulk-interval", *BODIES}
 
 
 @pytest.fixture(scope="module")

@@ -212,6 +212,25 @@ for python in (sys.executable, sys._base_executable):
     assert run("find", "/", "-xdev", "-name", "*.whl", user="0") == ""
 
 
+def test_the_page_comes_with_its_script_and_style_compressed(run: Callable[..., str]) -> None:
+    code = """
+import gzip, re
+from mlflow.server import app
+from tracking_server.assets import serve_assets
+serve_assets(app)
+client = app.test_client()
+for name in re.findall(r'static-files/static/[^"]+', client.get("/").text):
+    compressed = client.get("/" + name, headers={"Accept-Encoding": "gzip"})
+    whole = client.get("/" + name)
+    same = gzip.decompress(compressed.data) == whole.data
+    small = 3 * len(compressed.data) < len(whole.data)
+    print(name.rpartition(".")[2], compressed.content_encoding, same, small)
+"""
+    assert run("python", "-c", code).split("\n") == ["js gzip True True", "css gzip True True", ""]
+    left = run("find", "/opt/venv/lib", "-path", "*/server/js/build/*", "-size", "+1k", "-name", "*.[jc]s*")
+    assert [name for name in left.split() if not name.endswith(".gz")] == []
+
+
 def test_nothing_runs_as_somebody_else(run: Callable[..., str]) -> None:
     assert run("find", "/", "-xdev", "-type", "f", "-perm", "/6000", user="0") == ""
 

@@ -8,7 +8,7 @@ import anyio.to_thread
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import metric_history, run_search
+from . import metric_history, metric_sample, run_search
 from .asgi import App, Message, Receive, Scope, Send, again, receive_all
 from .plain_headers import headers_of, workspace_of
 
@@ -17,6 +17,7 @@ Read = Callable[[Any, str, bytes, bytes], bytes | None]
 READS: dict[str, Read] = {
     "GET /mlflow/metrics/get-history": metric_history.one,
     "GET /mlflow/metrics/get-history-bulk": metric_history.bulk,
+    "GET /mlflow/metrics/get-history-bulk-interval": metric_sample.sample,
     "POST /mlflow/runs/search": run_search.search,
 }
 

@@ -20,19 +20,21 @@ VALUE = """
 CASE WHEN is_nan THEN :nan
     WHEN value = floor(value) AND abs(value) < 1e15 THEN value || '.0' ELSE value::text END
 """
+# One point, as text: the caller gives the key, which Python writes.
+POINT = f""":before || {VALUE} || ', "timestamp": ' || timestamp || ', "step": ' || step"""
+ENDS_WITH_RUN = """ || ', "run_id": "' || run_uuid || '"}'"""
 ACCESSIBLE = """
 SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
 WHERE run_uuid = ANY(:runs) AND experiments.workspace = :workspace
 """
 # In the order of MLflow's own statement.
 POINTS = f"""
-SELECT :before || {VALUE} || ', "timestamp": ' || timestamp || ', "step": ' || step || :after
-FROM metrics WHERE key = :name AND run_uuid IN ({ACCESSIBLE})
+SELECT {POINT} :end FROM metrics WHERE key = :name AND run_uuid IN ({ACCESSIBLE})
 ORDER BY run_uuid, timestamp, step, value OFFSET :offset LIMIT :limit
 """  # noqa: S608 - constants
-# The answer for several runs names each point's, and writes NaN as Python does.
-ONE = text(POINTS.replace(":after", "'}'"))
-BULK = text(POINTS.replace(":after", """', "run_id": "' || run_uuid || '"}'"""))
+# The answer for several runs names each point's.
+ONE = text(POINTS.replace(":end", "|| '}'"))
+BULK = text(POINTS.replace(":end", ENDS_WITH_RUN))
 
 
 def one(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
@@ -49,9 +51,9 @@ def one(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
     except (MlflowException, ValueError, TypeError, AttributeError):
         return None
     limit = int(most) if most else None
-    points = _points(
-        store, ONE, workspace=workspace, runs=[run], name=name, offset=offset, limit=limit and limit + 1
-    )
+    asked_for = {"workspace": workspace, "runs": [run], "offset": offset, "limit": limit and limit + 1}
+    with store.ManagedSessionMaker() as session:
+        points = written(session, ONE, name, **asked_for)
     if not points:
         return None
     token = ""
@@ -71,17 +73,17 @@ def bulk(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None
         return None
     limit = min(int(most), MAX_RESULTS_GET_METRIC_HISTORY)
     runs, name = asked["run_id"], asked["metric_key"][0]
-    points = _points(store, BULK, workspace=workspace, runs=runs, name=name, offset=0, limit=limit)
+    with store.ManagedSessionMaker() as session:
+        points = written(
+            session, BULK, name, nan="NaN", workspace=workspace, runs=runs, offset=0, limit=limit
+        )
     return f'{{"metrics": [{", ".join(points)}]}}'.encode() if points else None
 
 
-def _points(store: Any, statement: TextClause, **values: Any) -> list[str]:
-    values |= {
-        "before": f'{{"key": {json.dumps(values["name"])}, "value": ',
-        "nan": "NaN" if statement is BULK else '"NaN"',
-    }
+def written(session: Any, statement: TextClause, name: str, nan: str = '"NaN"', **values: Any) -> list[str]:
+    """Return the points that a statement selects, each as JSON; `nan` is how they write it."""
+    values |= {"name": name, "before": f'{{"key": {json.dumps(name)}, "value": ', "nan": nan}
     points: list[str] = []
-    with store.ManagedSessionMaker() as session:
-        for part in session.execute(statement, values, execution_options=IN_PARTS).scalars().partitions():
-            points.extend(part)
+    for part in session.execute(statement, values, execution_options=IN_PARTS).scalars().partitions():
+        points.extend(part)
     return points

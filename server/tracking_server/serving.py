@@ -63,17 +63,20 @@ LOGGING = {
 def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[], str]) -> None:
     """Answer until SIGTERM, then finish what is under way."""
     # MLflow reads its environment when it is imported.
+    from mlflow.server import app as flask_app  # noqa: PLC0415
     from mlflow.server import handlers  # noqa: PLC0415
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
     from . import stores, tables  # noqa: PLC0415
+    from .assets import serve_assets  # noqa: PLC0415
     from .fast_reads import fast_reads  # noqa: PLC0415
     from .fast_writes import fast_writes  # noqa: PLC0415
     from .write_pool import WritePool  # noqa: PLC0415
 
     stores.register(settings.backend.artifact_root)
+    serve_assets(flask_app)
     handlers.initialize_backend_stores()
     watch = AccessWatch(
         lambda: load(settings.access_list, place.region),

@@ -59,7 +59,7 @@ class Server:
         headers = {name.lower(): value for name, value in answer.getheaders()}
         kept = {name: value for name, value in headers.items() if name not in NOT_COMPARED}
         if kept.get("content-type") == "application/json" and text:
-            text = canonical(text, page="max_results" in asked.path)
+            text = canonical(text, asked.path)
             # MLflow indents what it reads.
             kept.pop("content-length")
         return Answer(answer.status, kept, text, HANDED_ON not in headers)

@@ -11,6 +11,24 @@ from server.tests.differential.cases import ACTIVE, CONTENT_TYPES, KEYS, RUNS, C
 HISTORY = "/mlflow/metrics/get-history"
 FEW = [key for key in KEYS[:7] if isinstance(key, str)]
 NUMBERS = ["1", "2", "3", "5", "25000", "0", "-1", "x", "1.0", " 1", "99999999999", ""]
+SAMPLES = [
+    *map(str, range(1, 9)),
+    "12",
+    "20",
+    "320",
+    "2500",
+    "2501",
+    *NUMBERS,
+    "007",
+    "+5",
+    "1_0",
+    "5.0",
+    "٣",
+]
+STEPS = [
+    *["0", "1", "2", "3", "5", "7", "-1", "100", "999999999", "-999999999"], "2147483647", "2147483648",
+    "-2147483649", str(2**63), "-0", "01", "+1", " 1", "1.0", "1e2", "x", "", "٣", "1_0",
+]  # fmt: skip
 TOKENS = [
     base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
     for offset in (1, 2, 5, 0, -1, "1", "x")
@@ -37,7 +55,7 @@ EXPERIMENTS = [
 
 def read_case(chance: random.Random) -> Case:
     """Generate one."""
-    return chance.choice([_history, _history, _bulk, _search, _search])(chance)
+    return chance.choice([_history, _history, _bulk, _interval, _interval, _search, _search])(chance)
 
 
 def _history(chance: random.Random) -> Case:
@@ -62,6 +80,22 @@ def _bulk(chance: random.Random) -> Case:
     if chance.random() < 0.1:
         query["max_results"] = plain(chance, NUMBERS, 5)
     return _get(chance, f"/ajax-api/2.0{HISTORY}-bulk", query)
+
+
+def _interval(chance: random.Random) -> Case:
+    query: dict[str, Any] = {
+        "run_ids": [plain(chance, RUNS, len(ACTIVE)) for _ in range(chance.choice([0, 1, 1, 2, 3, 8, 101]))],
+        "metric_key": plain(chance, KEYS, 7),
+    }
+    if chance.random() < 0.1:
+        query["run_ids"] = [chance.choice(ACTIVE) for _ in range(100)]
+    if chance.random() < 0.8:
+        query["max_results"] = plain(chance, SAMPLES, 12)
+    if chance.random() < 0.5:
+        query |= {name: plain(chance, STEPS, 10) for name in ("start_step", "end_step")}
+    if chance.random() < 0.05:
+        query["runIds"] = ACTIVE[0]
+    return _get(chance, f"{chance.choice(['/api/2.0', '/ajax-api/2.0'])}{HISTORY}-bulk-interval", query)
 
 
 def _get(chance: random.Random, path: str, query: dict[str, Any]) -> Case:

@@ -4,21 +4,23 @@ import json
 from itertools import groupby
 from typing import Any
 
+WHOLLY_ORDERED = "/get-history-bulk-interval"
 
-def canonical(text: bytes, *, page: bool) -> bytes:
+
+def canonical(text: bytes, path: str) -> bytes:
     """Write an answer so that equal ones are the same bytes; NaN is not equal to itself otherwise.
 
     Args:
         text: the answer's JSON.
-        page: it was asked for so many points, so that it may begin and end among points of one place.
+        path: what was asked. With `max_results` the points may begin and end among those of one place.
     """
     answer = json.loads(text)
     if isinstance(answer, dict):
         for run in answer.get("runs", []):
             for name, values in run["data"].items():
                 run["data"][name] = sorted(values, key=lambda value: value["key"])
-        if "metrics" in answer:
-            answer["metrics"] = _settled(answer["metrics"], page=page)
+        if "metrics" in answer and WHOLLY_ORDERED not in path:
+            answer["metrics"] = _settled(answer["metrics"], page="max_results" in path)
     return json.dumps(answer, sort_keys=True).encode()
 
 
