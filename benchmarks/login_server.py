@@ -63,7 +63,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from server.tracking_server import stores, tables  # noqa: PLC0415
+    from server.tracking_server import engine, stores, tables  # noqa: PLC0415
     from server.tracking_server.application import Application  # noqa: PLC0415
     from server.tracking_server.assets import serve_assets  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
@@ -77,6 +77,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     if kind == "login":
         stores.register(ROOT)
         serve_assets(flask_app)
+        engine.share()
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
     store: Any = handlers._get_tracking_store()  # noqa: SLF001

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 from rehearsal.processes import free_port, wait_until
-from server.tracking_server.mlflow_environment import THREADS
+from server.tracking_server.connections import THREADS
 from server.tracking_server.serving import is_news, serve
 
 START_SECONDS = 10

@@ -14,9 +14,9 @@ from .access_watch import AccessWatch
 from .application import HEALTH, App, Application
 from .audit import NAME as AUDIT
 from .audit import Audit
+from .connections import THREADS
 from .database import begin
 from .login import Login
-from .mlflow_environment import THREADS
 from .settings import ServerSettings
 from .sts import Sts
 from .token import Place
@@ -69,7 +69,7 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from . import stores, tables  # noqa: PLC0415
+    from . import engine, stores, tables  # noqa: PLC0415
     from .assets import serve_assets  # noqa: PLC0415
     from .fast_reads import fast_reads  # noqa: PLC0415
     from .fast_writes import fast_writes  # noqa: PLC0415
@@ -77,6 +77,7 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
 
     stores.register(settings.backend.artifact_root)
     serve_assets(flask_app)
+    engine.share()
     handlers.initialize_backend_stores()
     watch = AccessWatch(
         lambda: load(settings.access_list, place.region),

@@ -10,11 +10,11 @@ import psycopg2
 from botocore.exceptions import BotoCoreError
 from psycopg2.extensions import POLL_OK, POLL_READ
 
+from .connections import WRITES
 from .database import words
 from .plain_writes import Write
 from .write_statement import EXECUTE, PREPARE, SETTINGS, arguments
 
-CONNECTIONS = 2
 # In one commit; one request may be as large by itself.
 ROWS_AT_ONCE = 1000
 # Beyond it MLflow's own threads take what comes.
@@ -41,7 +41,7 @@ class WritePool:
         self._workers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._workers = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(WRITES)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
