@@ -71,6 +71,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
     from server.tracking_server.fast_writes import fast_writes  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
+    from server.tracking_server.readiness import Readiness, database_check  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
     from server.tracking_server.write_pool import WritePool  # noqa: PLC0415
 
@@ -90,8 +91,17 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     caller = Caller(name="ada", team=TEAM, level=Level.WRITER)
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
     pool = WritePool(lambda: begin(str))
+    check = database_check(lambda: begin(str))
     fast = fast_writes(pool, mlflow_app) | fast_reads(store, mlflow_app)
-    serve(Application(mlflow_app, login, Audit(), VERSION, fast), HOST, port, pool)
+    application = Application(
+        mlflow_app,
+        login,
+        Audit(),
+        version=VERSION,
+        ready=Readiness({"database": check}),
+        fast=fast,
+    )
+    serve(application, HOST, port, pool)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,8 @@ def log_in_by_token(
 
 async def begin(new_token: Callable[[], str]) -> Any:
     """Begin a connection in psycopg2's asynchronous mode, past SQLAlchemy."""
-    # Credentials that run out are asked for anew, over the network.
-    token = await asyncio.to_thread(new_token)
-    return psycopg2.connect(password=token, async_=True)
+    # In a thread: credentials that run out are asked for anew over the network, and libpq looks up the host.
+    return await asyncio.to_thread(lambda: psycopg2.connect(password=new_token(), async_=True))
 
 
 def connect(

@@ -11,12 +11,13 @@ import uvloop
 
 from .access_list import load
 from .access_watch import AccessWatch
-from .application import HEALTH, App, Application
+from .application import HEALTH, READY, App, Application
 from .audit import NAME as AUDIT
 from .audit import Audit
 from .connections import THREADS
 from .database import begin
 from .login import Login
+from .readiness import Readiness, bucket_check, database_check
 from .settings import ServerSettings
 from .sts import Sts
 from .token import Place
@@ -31,9 +32,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a line of uvicorn's access log is worth keeping: a passed health check is not."""
+    """Tell whether a line of uvicorn's access log is worth keeping: a passed check is not."""
     # client, method, path, version, status
-    return not (isinstance(record.args, tuple) and record.args[2::2] == (HEALTH, 200))
+    return not (isinstance(record.args, tuple) and record.args[2::2] in {(HEALTH, 200), (READY, 200)})
 
 
 LOGGING = {
@@ -86,8 +87,16 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     sts = Sts(place)
     login = Login(place, sts.ask, watch.admit)
     pool = WritePool(lambda: begin(new_token))
+    database = database_check(lambda: begin(new_token))
     fast = fast_writes(pool, app) | fast_reads(handlers._get_tracking_store(), app)  # noqa: SLF001
-    application = Application(app, login, Audit(), VERSION, fast)
+    application = Application(
+        app,
+        login,
+        Audit(),
+        version=VERSION,
+        ready=Readiness({"database": database, "bucket": bucket_check(settings.backend)}),
+        fast=fast,
+    )
     serve(application, settings.host, settings.port, sts, watch, pool)
 
 
