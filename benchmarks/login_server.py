@@ -71,6 +71,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
     from server.tracking_server.fast_writes import fast_writes  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
+    from server.tracking_server.outage import Outage  # noqa: PLC0415
     from server.tracking_server.readiness import Readiness, database_check  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
     from server.tracking_server.write_pool import WritePool  # noqa: PLC0415
@@ -83,6 +84,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
     store: Any = handlers._get_tracking_store()  # noqa: SLF001
     if kind == "login":
+        stores.keep_workspaces(_get_workspace_store())
         tables.make_indexes(store.engine, print)
     mlflow_app = wrap(app)
     if kind != "login":
@@ -92,6 +94,8 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
     pool = WritePool(lambda: begin(str))
     check = database_check(lambda: begin(str))
+    outage = Outage(check)
+    mlflow_app = outage.guard(mlflow_app)
     fast = fast_writes(pool, mlflow_app) | fast_reads(store, mlflow_app)
     application = Application(
         mlflow_app,
@@ -99,9 +103,9 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
         Audit(),
         version=VERSION,
         ready=Readiness({"database": check}),
-        fast=fast,
+        fast={route: outage.guard(before) for route, before in fast.items()},
     )
-    serve(application, HOST, port, pool)
+    serve(application, HOST, port, pool, outage)
 
 
 if __name__ == "__main__":

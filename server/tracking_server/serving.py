@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio.to_thread
@@ -17,10 +17,12 @@ from .audit import Audit
 from .connections import THREADS
 from .database import begin
 from .login import Login
+from .outage import Outage
 from .readiness import Readiness, bucket_check, database_check
 from .settings import ServerSettings
 from .sts import Sts
 from .token import Place
+from .workspaces import DEFAULT
 
 # Longer than the 60 s after which the load balancer closes an idle connection: were we the first to close it,
 # a request could be on its way.
@@ -79,25 +81,33 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     stores.register(settings.backend.artifact_root)
     serve_assets(flask_app)
     engine.share()
+    mlflows = engine.share()
     handlers.initialize_backend_stores()
-    watch = AccessWatch(
-        lambda: load(settings.access_list, place.region),
-        lambda teams: tables.make_workspaces(_get_workspace_store(), teams, LOG.info),
-    )
+    workspaces = _get_workspace_store()
+    stores.keep_workspaces(workspaces)
+
+    def make_workspaces(teams: Collection[str]) -> None:
+        tables.make_workspaces(workspaces, teams, LOG.info)
+        for name in (DEFAULT, *teams):
+            workspaces.get_workspace(name)  # and keep it, before a request needs it
+
+    watch = AccessWatch(lambda: load(settings.access_list, place.region), make_workspaces)
     sts = Sts(place)
     login = Login(place, sts.ask, watch.admit)
     pool = WritePool(lambda: begin(new_token))
     database = database_check(lambda: begin(new_token))
-    fast = fast_writes(pool, app) | fast_reads(handlers._get_tracking_store(), app)  # noqa: SLF001
+    outage = Outage(database, renew=(mlflows.dispose, pool.renew))
+    mlflow_app = outage.guard(app)
+    fast = fast_writes(pool, mlflow_app) | fast_reads(handlers._get_tracking_store(), mlflow_app)  # noqa: SLF001
     application = Application(
-        app,
+        mlflow_app,
         login,
         Audit(),
         version=VERSION,
         ready=Readiness({"database": database, "bucket": bucket_check(settings.backend)}),
-        fast=fast,
+        fast={route: outage.guard(before) for route, before in fast.items()},
     )
-    serve(application, settings.host, settings.port, sts, watch, pool)
+    serve(application, settings.host, settings.port, sts, watch, pool, outage)
 
 
 def serve(app: App, host: str, port: int, *needs: AbstractAsyncContextManager[object]) -> None:

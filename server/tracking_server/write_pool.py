@@ -36,6 +36,7 @@ class WritePool:
         self._open_connection = open_connection
         self._queue: asyncio.Queue[Asked] = asyncio.Queue(MOST_WAITING)
         self._workers: list[asyncio.Task[None]] = []
+        self._generation = 0
 
     async def __aenter__(self) -> Self:
         self._workers = [asyncio.create_task(self._work()) for _ in range(WRITES)]
@@ -55,12 +56,19 @@ class WritePool:
             return False
         return await done
 
+    def renew(self) -> None:
+        """Use no connection any more that is open now: the database behind it may be another."""
+        self._generation += 1
+
     async def _work(self) -> None:
         connection = None
+        generation = self._generation
         try:
             while True:
                 group = await self._group()
                 written: set[int] = set()
+                if generation != self._generation:
+                    generation, connection = self._generation, close(connection)
                 try:
                     async with asyncio.timeout(SECONDS):
                         connection = connection or await self._connect()
