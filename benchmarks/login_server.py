@@ -63,7 +63,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from server.tracking_server import stores, tables  # noqa: PLC0415
+    from server.tracking_server import engine, stores, tables  # noqa: PLC0415
     from server.tracking_server.application import Application  # noqa: PLC0415
     from server.tracking_server.assets import serve_assets  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
@@ -71,16 +71,20 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from server.tracking_server.fast_reads import fast_reads  # noqa: PLC0415
     from server.tracking_server.fast_writes import fast_writes  # noqa: PLC0415
     from server.tracking_server.login import Login  # noqa: PLC0415
+    from server.tracking_server.outage import Outage  # noqa: PLC0415
+    from server.tracking_server.readiness import Readiness, database_check  # noqa: PLC0415
     from server.tracking_server.serving import serve  # noqa: PLC0415
     from server.tracking_server.write_pool import WritePool  # noqa: PLC0415
 
     if kind == "login":
         stores.register(ROOT)
         serve_assets(flask_app)
+        engine.share()
     handlers.initialize_backend_stores(URI, ROOT)
     tables.make_workspaces(_get_workspace_store(), (TEAM,), print)
     store: Any = handlers._get_tracking_store()  # noqa: SLF001
     if kind == "login":
+        stores.keep_workspaces(_get_workspace_store())
         tables.make_indexes(store.engine, print)
     mlflow_app = wrap(app)
     if kind != "login":
@@ -89,8 +93,19 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     caller = Caller(name="ada", team=TEAM, level=Level.WRITER)
     login = Login(PLACE, _answer, lambda *_: caller, clock=time.time)
     pool = WritePool(lambda: begin(str))
+    check = database_check(lambda: begin(str))
+    outage = Outage(check)
+    mlflow_app = outage.guard(mlflow_app)
     fast = fast_writes(pool, mlflow_app) | fast_reads(store, mlflow_app)
-    serve(Application(mlflow_app, login, Audit(), VERSION, fast), HOST, port, pool)
+    application = Application(
+        mlflow_app,
+        login,
+        Audit(),
+        version=VERSION,
+        ready=Readiness({"database": check}),
+        fast={route: outage.guard(before) for route, before in fast.items()},
+    )
+    serve(application, HOST, port, pool, outage)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The settings of a stack: read once, checked whole, and never changed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,11 +8,12 @@ import pulumi
 import pulumi.runtime
 
 import address_plan
+import connections
 from config_reader import ConfigReader, words
 from faults import WrongSettingsError, ending_with_faults
 from hosted_zone import check_zone
 from principals import read_principals
-from sizes import FARGATE_MEMORY, LOG_RETENTION_DAYS
+from sizes import DATABASE_FAMILIES, DATABASE_MEMORY, FARGATE_MEMORY, LOG_RETENTION_DAYS
 from teams import Team, read_teams
 
 REGION = "aws:region"
@@ -105,7 +107,7 @@ def read_settings(config: ConfigReader) -> Settings:
             "taskMemory", range(512, 122_881), allowed="MiB that Fargate offers for taskCpu", example=2048
         ),
         min_tasks=config.number("minTasks", TASKS, allowed="1 to 100", example=1),
-        max_tasks=config.number("maxTasks", TASKS, allowed="minTasks to 100", example=4),
+        max_tasks=config.number("maxTasks", TASKS, allowed="minTasks to 100", example=2),
         domain=config.text(
             "domain",
             DOMAIN,
@@ -141,8 +143,8 @@ def read_settings(config: ConfigReader) -> Settings:
         egress=config.choice("egress", ("nat", "public-ip")),
         database_class=config.text(
             "databaseClass",
-            r"db\.[a-z0-9]+\.[a-z0-9]+",
-            allowed="an RDS instance class",
+            "|".join(map(re.escape, DATABASE_MEMORY)),
+            allowed=f"an RDS instance class of {words(DATABASE_FAMILIES)}, db.<family>.<size>",
             example="db.t4g.micro",
         ),
         database_storage=config.number(
@@ -189,6 +191,22 @@ def _check_sizes(config: ConfigReader, settings: Settings) -> None:
     if config.sound("minTasks", "maxTasks") and settings.max_tasks < settings.min_tasks:
         config.refuse_value(
             "maxTasks", allowed=f"minTasks ({settings.min_tasks}) to 100", example=settings.min_tasks
+        )
+    if config.sound("maxTasks", "databaseClass"):
+        _check_connections(config, settings.max_tasks, settings.database_class)
+
+
+def _check_connections(config: ConfigReader, tasks: int, instance_class: str) -> None:
+    most = connections.most_tasks(instance_class)
+    if tasks > most:
+        config.refuse(
+            "maxTasks",
+            tasks,
+            allowed=f"1 to {most} on databaseClass {instance_class}, or a larger one: it takes some"
+            f" {connections.taken_by(instance_class)} connections, and {tasks} tasks need"
+            f" {connections.needed_by(tasks)}: {connections.PER_TASK} each, twice as many tasks during a"
+            f" deployment, and {connections.RESERVED} in reserve",
+            command=f"set databaseClass {connections.class_for(tasks, instance_class)}",
         )
 
 

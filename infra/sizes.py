@@ -1,4 +1,4 @@
-"""Sizes that AWS offers: Fargate's pairs of CPU and memory, CloudWatch's retention times."""
+"""Sizes that AWS offers: of Fargate's tasks and RDS's instances, and CloudWatch's retention times."""
 
 GIB = 1024  # MiB
 
@@ -18,3 +18,22 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
     *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+
+# GiB by size, as "Hardware specifications for DB instance classes" in the Amazon RDS user guide lists them.
+BURSTABLE = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
+GENERAL = {
+    "large": 8, "xlarge": 16, "2xlarge": 32, "4xlarge": 64, "8xlarge": 128, "12xlarge": 192, "16xlarge": 256,
+}  # fmt: skip
+DATABASE_FAMILIES = (
+    dict.fromkeys(("t3", "t4g"), BURSTABLE)
+    | dict.fromkeys(("m5", "m6g", "m6i", "m7g", "m7i", "m8g"), GENERAL)
+    | {
+        family: {size: 2 * memory for size, memory in GENERAL.items()}
+        for family in ("r5", "r6g", "r6i", "r7g", "r7i", "r8g")
+    }
+)
+DATABASE_MEMORY = {
+    f"db.{family}.{size}": memory
+    for family, sizes in DATABASE_FAMILIES.items()
+    for size, memory in sizes.items()
+}

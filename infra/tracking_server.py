@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from backend_store import Connection
+from connections import DEPLOYMENT_PERCENT
 from containers import CONTAINER, LOG_STREAMS, PORT, SCRATCH, container_definitions
 from documents import rendered
 from doorway import Doorway, let_through
@@ -214,7 +215,7 @@ class TrackingServer(pulumi.ComponentResource):
             ],
             health_check_grace_period_seconds=HEALTH_GRACE_SECONDS,
             deployment_minimum_healthy_percent=100,
-            deployment_maximum_percent=200,
+            deployment_maximum_percent=DEPLOYMENT_PERCENT,
             deployment_circuit_breaker={"enable": True, "rollback": True},
             wait_for_steady_state=True,
             enable_execute_command=False,

@@ -76,6 +76,7 @@ class TaskRole:
 
     def __init__(self, emulator: Emulator, role_arn: str) -> None:
         self._emulator = emulator
+        self._iam = emulator.client("iam")  # to make another takes longer than all else of a login
         self._role_arn = role_arn
         self._authorization = secrets.token_urlsafe(24)
         self._lock = threading.Lock()
@@ -115,7 +116,7 @@ class TaskRole:
         """Ask the emulator's IAM whether the role may `rds-db:connect` as this database user."""
         account = self._role_arn.split(":")[4]
         resource = f"arn:aws:rds-db:{REGION}:{account}:dbuser:{database_resource_id}/{database_user}"
-        answer = self._emulator.client("iam").simulate_principal_policy(
+        answer = self._iam.simulate_principal_policy(
             PolicySourceArn=self._role_arn, ActionNames=["rds-db:connect"], ResourceArns=[resource]
         )
         return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")

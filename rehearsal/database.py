@@ -6,10 +6,11 @@ import socket
 import ssl
 import threading
 from concurrent.futures import Future
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rehearsal.certificates import Certificate
 from rehearsal.rds_login import INTERNAL_ERROR, LoginRefusedError, RdsLogin
+from rehearsal.silence import drop_packets
 
 # https://www.postgresql.org/docs/16/protocol-message-formats.html
 SSL_REQUEST = 80877103
@@ -27,7 +28,11 @@ class _Startup(NamedTuple):
 
 
 class DatabaseFront:
-    """Serves the login's address while the context is open, and relays to its Postgres."""
+    """Serves the login's address while the context is open, and relays to its Postgres.
+
+    Attributes:
+        most: sessions that were open at the same time.
+    """
 
     def __init__(
         self, login: RdsLogin, certificate: Certificate, listener: socket.socket | None = None
@@ -46,7 +51,9 @@ class DatabaseFront:
         )
         self._listening: Future[asyncio.AbstractEventLoop] = Future()
         self._end = asyncio.Event()
-        self._sessions: set[asyncio.Task[None]] = set()
+        self._sessions: dict[asyncio.Task[None], Any] = {}  # and the socket of each
+        self.most = 0
+        self._buried = threading.Event()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,8 +61,28 @@ class DatabaseFront:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._buried.set()
         self._listening.result().call_soon_threadsafe(self._end.set)
         self._thread.join()
+
+    def cut(self) -> None:
+        """Reset every open session; new ones are let in."""
+
+        async def cut() -> None:
+            sessions = list(self._sessions)
+            for session in sessions:
+                session.cancel()
+            await asyncio.gather(*sessions, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(cut(), self._listening.result()).result()
+
+    def fall_silent(self) -> None:
+        """Take and send nothing any more, as a host without power: who waits for an answer hears nothing."""
+        # Whatever ends behind it, nobody is told.
+        self._listening.result().call_soon_threadsafe(self._buried.wait)
+        for each in (self._listener, *list(self._sessions.values())):
+            with contextlib.suppress(OSError):  # one that has ended
+                drop_packets(each)
 
     async def _listen(self) -> None:
         try:
@@ -72,8 +99,9 @@ class DatabaseFront:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._sessions.add(session)
-        session.add_done_callback(self._sessions.discard)
+        self._sessions[session] = writer.get_extra_info("socket")
+        self.most = max(self.most, len(self._sessions))
+        session.add_done_callback(self._sessions.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -15,7 +15,7 @@ from smoke_tests.conftest import LoggedRun
 from smoke_tests.stack import Stack
 
 ANOTHER_SERVER = "https://another-server.example/"
-OPEN = ("health", "version")
+OPEN = ("health", "version", "ready")
 SEARCH = "2.0/mlflow/experiments/search?max_results=1"
 CLOSED = [
     "",
@@ -46,7 +46,7 @@ def _refused(answer: requests.Response, status: int, error_code: str) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_the_load_balancer_asks_is_open(path: str, nobody: Browser) -> None:
+def test_what_monitoring_asks_is_open(path: str, nobody: Browser) -> None:
     assert nobody.get(path).status_code == 200
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,25 @@ class World:
 
     Attributes:
         login: of the database; `refusals` says why it refused.
+        role: the task's.
+        authority: whose certificates the task trusts.
+        before: command behind which each program starts.
     """
 
     def __init__(
-        self, folder: Path, emulator: Emulator, role: TaskRole, postgres: Postgres, login: RdsLogin
+        self,
+        folder: Path,
+        authority: CertificateAuthority,
+        emulator: Emulator,
+        role: TaskRole,
+        database: tuple[Postgres, RdsLogin],
     ) -> None:
         self.folder = folder
+        self.authority = authority
         self.emulator = emulator
-        self.postgres = postgres
-        self.login = login
-        self._role = role
+        self.postgres, self.login = database
+        self.role = role
+        self.before: Sequence[str] = ()
         self._count = 0
 
     def environment(self, database: str = DATABASE, **changes: str) -> dict[str, str]:
@@ -101,7 +110,7 @@ class World:
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
             "MLFLOW_HOST": "127.0.0.1",
             "MLFLOW_PORT": str(free_port()),
-            **self._role.environment,
+            **self.role.environment,
         } | changes
         return {name: value for name, value in environment.items() if value}
 
@@ -126,7 +135,7 @@ class World:
         self._count += 1
         return Process(
             " ".join(arguments),
-            [sys.executable, *arguments],
+            [*self.before, sys.executable, *arguments],
             environment=environment,
             log=self.folder / f"{self._count}.log",
             cwd=self.folder,
@@ -233,7 +242,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             authorize=lambda _key, user: role.may_connect(RESOURCE_ID, user),
         )
         stack.enter_context(DatabaseFront(login, authority.issue("database", "localhost")))
-        world = World(folder, emulator, role, postgres, login)
+        world = World(folder, authority, emulator, role, (postgres, login))
         for team in TEAMS:
             world.list_team(team)
         world.list_admin("platform")

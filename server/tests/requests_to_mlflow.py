@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from server.tracking_server import application
+from server.tracking_server import application, asgi
 from server.tracking_server.application import Application
 from server.tracking_server.audit import NAME, Audit
 from server.tracking_server.caller import CALLER, Caller, Level
@@ -100,7 +100,11 @@ def ask(
         seen.messages.append(message)
 
     scope = {"type": kind, "method": method, "path": path, "headers": headers, "client": ("10.0.0.1", 1)}
-    app = Application(mlflow_app, Login(), Audit(), "3.17.2")  # type: ignore[arg-type]
+
+    async def ready(send: Any) -> None:
+        await asgi.answer(send, 503, b"{}")
+
+    app = Application(mlflow_app, Login(), Audit(), version="3.17.2", ready=ready)  # type: ignore[arg-type]
 
     async def run() -> None:
         try:

@@ -3,8 +3,9 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from rehearsal.processes import Process
@@ -27,6 +28,13 @@ class Server:
 
     def ask(self, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, str]:
         """GET, or POST with a body; return status and text."""
+        status, text, _ = self.answer(path, body, **headers)
+        return status, text
+
+    def answer(
+        self, path: str, body: dict[str, Any] | None = None, **headers: str
+    ) -> tuple[int, str, Message]:
+        """Return the headers too."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -39,9 +47,9 @@ class Server:
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, answer.read().decode()
+                return answer.status, answer.read().decode(), answer.headers
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            return error.code, error.read().decode(), error.headers
 
     def reason_unhealthy(self) -> str | None:
         try:
@@ -52,9 +60,15 @@ class Server:
 
 
 @contextmanager
-def started(world: "World", database: str, **changes: str) -> Iterator[Server]:
+def started(
+    world: "World",
+    database: str,
+    command: Sequence[str] = SERVE,
+    **changes: str,
+) -> Iterator[Server]:
+    """Serve a copy of the prepared database."""
     environment = world.environment(world.create_database(database, template="mlflow"), **changes)
-    with world.start(environment, *SERVE) as process:
+    with world.start(environment, *command) as process:
         server = Server(process, environment["MLFLOW_PORT"], world.token("vision-writer"))
         process.wait_ready(server.reason_unhealthy, seconds=START_SECONDS)
         yield server

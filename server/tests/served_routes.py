@@ -126,5 +126,6 @@ def tricks(path: str) -> set[str]:
         f"{path}/health",
         f"/health{path}",
         f"/version{path}",
+        f"/ready{path}",
     }
     return {unquote(text) for text in raw}

@@ -28,10 +28,22 @@ def test_health_and_version_are_open_and_never_reach_mlflow(method: str, path: s
     assert (seen.status, seen.body) == (200, body)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_whether_it_is_ready_is_open_too_and_asked_of_the_checks(method: str) -> None:
+    seen = ask(method, "/ready", NOBODY)
+    assert not seen.asked
+    assert not seen.reached
+    assert (seen.status, seen.body) == (503, b"{}")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("POST", "/health"),
+        ("POST", "/ready"),
+        ("GET", "/ready/"),
+        ("GET", "/ready/x"),
+        ("GET", "//ready"),
         ("OPTIONS", "/version"),
         ("GET", "/health/"),
         ("GET", "/health/x"),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from server.tests import mlflow_server
 from server.tests.isolation_requests import DATASET, FEEDBACK, METRIC, REQUESTS, UNKNOWN, V3
@@ -165,6 +167,43 @@ def test_what_is_ours_answers_otherwise_or_changes(world: World, request_: tuple
     unknown = world.ask(request_, UNKNOWN)
     before = world.rows()
     assert world.ask(request_, world.ids) != unknown or world.rows() != before
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request[0]} {request[1]}")
+def test_no_route_holds_more_than_two_connections(world: World, request_: tuple[str, str, Any]) -> None:
+    """With one more than there are threads, somebody always goes on: connections.py counts on it."""
+    world.begin_anew()
+    assert most_held(world, request_) <= 2
+
+
+def test_canary_a_route_that_holds_two_is_seen(world: World) -> None:
+    world.begin_anew()
+    assert most_held(world, ("POST", "runs/log-batch", {"run_id": "{run}", "metrics": [METRIC]})) == 2
+
+
+def most_held(world: World, request: tuple[str, str, Any]) -> int:
+    """Return how many connections were taken from all pools at the same time."""
+    held = most = 0
+
+    def take(*_: object) -> None:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+
+    def give_back(*_: object) -> None:
+        nonlocal held
+        held -= 1
+
+    listeners = {"checkout": take, "checkin": give_back}
+    for name, listener in listeners.items():
+        event.listen(Pool, name, listener)
+    try:
+        world.ask(request, world.ids)
+    finally:
+        for name, listener in listeners.items():
+            event.remove(Pool, name, listener)
+    assert held == 0
+    return most
 
 
 def test_every_open_route_is_asked() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rehearsal.processes import free_port
 from server.tests.conftest import BUCKET, World
 from server.tests.served import HOST, SERVE, START_SECONDS, Server, started
-from server.tracking_server.mlflow_environment import THREADS
+from server.tracking_server.connections import THREADS
 
 pytestmark = pytest.mark.rehearsal
 

@@ -1,6 +1,6 @@
 import pytest
 
-from server.tracking_server.mlflow_environment import THREADS, mlflow_environment
+from server.tracking_server.mlflow_environment import mlflow_environment
 from server.tracking_server.settings import Backend
 
 ENVIRONMENT = mlflow_environment(
@@ -34,8 +34,5 @@ def test_artifacts_are_not_proxied() -> None:
     assert not [name for name in ENVIRONMENT if "SERVE_ARTIFACTS" in name or "ARTIFACT_DESTINATION" in name]
 
 
-def test_each_thread_finds_the_two_connections_that_log_batch_holds_at_once() -> None:
-    kept, more = (
-        int(ENVIRONMENT[f"MLFLOW_SQLALCHEMYSTORE_{name}"]) for name in ("POOL_SIZE", "MAX_OVERFLOW")
-    )
-    assert kept + more >= 2 * THREADS
+def test_no_pool_is_set_here_since_one_engine_has_its_own() -> None:
+    assert not [name for name in ENVIRONMENT if "SQLALCHEMYSTORE" in name]

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 from rehearsal.processes import free_port, wait_until
-from server.tracking_server.mlflow_environment import THREADS
+from server.tracking_server.connections import THREADS
 from server.tracking_server.serving import is_news, serve
 
 START_SECONDS = 10
@@ -72,11 +72,12 @@ def test_what_a_client_writes_of_itself_is_not_believed(seen: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/health", 500), ("/health?", 200), ("/healthy", 200), ("/", 200)]
+    ("path", "status"), [("/health", 500), ("/health?", 200), ("/healthy", 200), ("/", 200), ("/ready", 503)]
 )
 def test_the_access_log_leaves_out_passed_health_checks_and_nothing_else(path: str, status: int) -> None:
     assert is_news(line("GET", path, status))
     assert not is_news(line("GET", "/health", 200))
+    assert not is_news(line("GET", "/ready", 200))
 
 
 def line(method: str, path: str, status: int) -> logging.LogRecord:

@@ -1,16 +1,16 @@
 """What stands before MLflow's app: who asks, what it may ask for, and in which workspace it works."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from .asgi import App, Message, Receive, Scope, Send
+from .asgi import App, Message, Receive, Scope, Send, answer
 from .audit import Audit
 from .budget import address_of
 from .caller import CALLER, Caller, Level
 from .login import Login, Request
-from .refusal import Refusal
+from .readiness import Ready
+from .refusal import Refusal, refuse
 from .routes import Kind, Route, classify
 from .workspaces import CHANGED_BY_TEAMS, HEADER, LIST, hidden, listing, pinned
 
@@ -18,6 +18,7 @@ Headers = list[tuple[bytes, bytes]]
 
 HEALTH = "/health"
 VERSION = "/version"
+READY = "/ready"
 LOOKING = ("GET", "HEAD")
 HOST = re.compile(r"([a-z0-9.-]{1,253})(?::\d+)?", re.ASCII)
 # The login, and what only the load balancer could know; MLflow reads none of them.
@@ -35,16 +36,27 @@ READER = Refusal(
 
 
 class Application:
-    """MLflow's ASGI app behind the login; `fast` are routes, by name, that are answered before it."""
+    """MLflow's ASGI app behind the login.
+
+    `ready` answers for database and bucket; `fast` are routes, by name, that are answered before MLflow.
+    """
 
     def __init__(
-        self, mlflow_app: App, login: Login, audit: Audit, version: str, fast: Mapping[str, App] | None = None
+        self,
+        mlflow_app: App,
+        login: Login,
+        audit: Audit,
+        *,
+        version: str,
+        ready: Ready,
+        fast: Mapping[str, App] | None = None,
     ) -> None:
         self._mlflow_app = mlflow_app
         self._fast = fast or {}
         self._login = login
         self._audit = audit
         self._version = version
+        self._ready = ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -53,9 +65,11 @@ class Application:
         if scope["type"] != "http":
             return
         if scope["method"] in LOOKING and scope["path"] == HEALTH:
-            await _answer(send, 200, b"OK")
+            await answer(send, 200, b"OK")
         elif scope["method"] in LOOKING and scope["path"] == VERSION:
-            await _answer(send, 200, self._version.encode())
+            await answer(send, 200, self._version.encode())
+        elif scope["method"] in LOOKING and scope["path"] == READY:
+            await self._ready(send)
         else:
             await self._authenticated(scope, receive, send)
 
@@ -65,14 +79,14 @@ class Application:
         caller, identity = await self._login.caller(request)
         if isinstance(caller, Refusal):
             self._audit.stranger(caller, identity, request.address)
-            await _refuse(send, caller)
+            await refuse(send, caller)
             return
         route = classify(scope["method"], scope["path"])
         handed_on = _handed_on(caller, route, headers, scope["path"])
         if route is None or isinstance(handed_on, Refusal):
             refusal = handed_on if isinstance(handed_on, Refusal) else NO_ROUTE
             self._audit.called("refused", caller, identity, route and route.name, refusal.status)
-            await _refuse(send, refusal)
+            await refuse(send, refusal)
             return
         if route.name == LIST:
             send = listing(caller, send)
@@ -141,18 +155,3 @@ def _forbidden(caller: Caller, route: Route, path: str) -> Refusal | None:
     if route.kind is Kind.WRITE and caller.level is Level.READER:
         return READER
     return None
-
-
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = json.dumps({"error_code": refusal.code, "message": refusal.message}).encode()
-    headers = [] if refusal.retry_seconds is None else [(b"retry-after", str(refusal.retry_seconds).encode())]
-    if refusal.status == 401:  # noqa: PLR2004 - HTTP's
-        headers.append((b"www-authenticate", b"Bearer"))
-    await _answer(send, refusal.status, body, (b"content-type", b"application/json"), *headers)
-
-
-async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    plain = () if headers else ((b"content-type", b"text/plain; charset=utf-8"),)
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*plain, *headers, length]})
-    await send({"type": "http.response.body", "body": body})

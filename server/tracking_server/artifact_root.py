@@ -16,16 +16,19 @@ WORDS = {
 }
 
 
-def check(backend: Backend) -> None:
+def check(backend: Backend, seconds: float = ONE_TRY_SECONDS, tries: int = TRIES) -> None:
     """List one key below the artifact root, as the server does when it shows artifacts.
+
+    Args:
+        backend: names the root.
+        seconds: for a connection, and again for each answer.
+        tries: at most.
 
     Raises:
         ArtifactRootError: there is no such bucket, no right, no answer or no credentials.
     """
     bucket, _, prefix = backend.artifact_root.removeprefix("s3://").partition("/")
-    limits = Config(
-        connect_timeout=ONE_TRY_SECONDS, read_timeout=ONE_TRY_SECONDS, retries={"total_max_attempts": TRIES}
-    )
+    limits = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": tries})
     try:
         client = boto3.client("s3", region_name=backend.region, config=limits)
         client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/workspaces/".lstrip("/"), MaxKeys=1)

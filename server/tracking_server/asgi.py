@@ -35,3 +35,11 @@ def again(messages: list[Message], receive: Receive) -> Receive:
         return next(left, None) or await receive()
 
     return again
+
+
+async def answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Send a whole answer; without headers it is plain text."""
+    plain = () if headers else ((b"content-type", b"text/plain; charset=utf-8"),)
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*plain, *headers, length]})
+    await send({"type": "http.response.body", "body": body})

@@ -13,11 +13,20 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from .errors import DatabaseError
+from .outage import away, lost
 from .settings import Backend
 
 # Nothing of it is a secret or can go stale, so it may stand in logs and in MLflow's caches.
 URI = "postgresql+psycopg2://"
 RETRY_SECONDS = 1.0
+# An address that dies without a word, as in a failover, is left after 6 s, whether something was sent to it
+# (the last one) or an answer was waited for (the others). libpq has no variables for them.
+NETWORK: dict[str, Any] = {
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 6000,
+}
 # What waiting does not mend. A token may be refused for some seconds after its right was granted, so that is
 # not among them.
 FINAL = (
@@ -54,14 +63,21 @@ def log_in_by_token(
     def _open(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> Any:
         if dialect.name != "postgresql":
             return None
-        return open_by(lambda: dialect.connect(*arguments, **parameters | {"password": new_token()}))
+        if away():  # or all who wait for a thread would try, one after the other
+            raise psycopg2.OperationalError("the database is away")
+        try:
+            return open_by(
+                lambda: dialect.connect(*arguments, **parameters | NETWORK | {"password": new_token()})
+            )
+        except BotoCoreError:  # which SQLAlchemy does not take for an error of a database
+            lost()
+            raise
 
 
 async def begin(new_token: Callable[[], str]) -> Any:
     """Begin a connection in psycopg2's asynchronous mode, past SQLAlchemy."""
-    # Credentials that run out are asked for anew, over the network.
-    token = await asyncio.to_thread(new_token)
-    return psycopg2.connect(password=token, async_=True)
+    # In a thread: credentials that run out are asked for anew over the network, and libpq looks up the host.
+    return await asyncio.to_thread(lambda: psycopg2.connect(password=new_token(), async_=True, **NETWORK))
 
 
 def connect(

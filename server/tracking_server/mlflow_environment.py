@@ -3,11 +3,6 @@
 from .database import URI
 from .settings import Backend
 
-# Requests that work at the same time, each in a thread. MLflow's log_batch holds one connection and takes a
-# second: with more threads than spare connections all of them wait for each other for 30 s and fail.
-THREADS = 10
-CONNECTIONS_KEPT = 5  # by each of MLflow's three stores
-CONNECTIONS_MORE = 2 * THREADS - CONNECTIONS_KEPT
 CONNECT_SECONDS = 5
 
 
@@ -20,8 +15,6 @@ def mlflow_environment(backend: Backend) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(CONNECTIONS_KEPT),
-        "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(CONNECTIONS_MORE),
         "PGAPPNAME": "tracking-server",
         "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
     }

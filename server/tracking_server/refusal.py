@@ -1,6 +1,9 @@
 """Why a request is not handed on: one sentence and one command for people, a rule's name for the log."""
 
+import json
 from dataclasses import dataclass
+
+from .asgi import Send, answer
 
 # MLflow's own words, by which its client raises.
 CODES = {
@@ -33,3 +36,12 @@ class Refusal:
     def code(self) -> str:
         """MLflow's name of the status."""
         return CODES[self.status]
+
+
+async def refuse(send: Send, refusal: Refusal) -> None:
+    """Answer with it, as MLflow's JSON."""
+    body = json.dumps({"error_code": refusal.code, "message": refusal.message}).encode()
+    headers = [] if refusal.retry_seconds is None else [(b"retry-after", str(refusal.retry_seconds).encode())]
+    if refusal.status == 401:  # noqa: PLR2004 - HTTP's
+        headers.append((b"www-authenticate", b"Bearer"))
+    await answer(send, refusal.status, body, (b"content-type", b"application/json"), *headers)

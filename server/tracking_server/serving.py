@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio.to_thread
@@ -11,15 +11,18 @@ import uvloop
 
 from .access_list import load
 from .access_watch import AccessWatch
-from .application import HEALTH, App, Application
+from .application import HEALTH, READY, App, Application
 from .audit import NAME as AUDIT
 from .audit import Audit
+from .connections import THREADS
 from .database import begin
 from .login import Login
-from .mlflow_environment import THREADS
+from .outage import Outage
+from .readiness import Readiness, bucket_check, database_check
 from .settings import ServerSettings
 from .sts import Sts
 from .token import Place
+from .workspaces import DEFAULT
 
 # Longer than the 60 s after which the load balancer closes an idle connection: were we the first to close it,
 # a request could be on its way.
@@ -31,9 +34,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a line of uvicorn's access log is worth keeping: a passed health check is not."""
+    """Tell whether a line of uvicorn's access log is worth keeping: a passed check is not."""
     # client, method, path, version, status
-    return not (isinstance(record.args, tuple) and record.args[2::2] == (HEALTH, 200))
+    return not (isinstance(record.args, tuple) and record.args[2::2] in {(HEALTH, 200), (READY, 200)})
 
 
 LOGGING = {
@@ -69,7 +72,7 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from . import stores, tables  # noqa: PLC0415
+    from . import engine, stores, tables  # noqa: PLC0415
     from .assets import serve_assets  # noqa: PLC0415
     from .fast_reads import fast_reads  # noqa: PLC0415
     from .fast_writes import fast_writes  # noqa: PLC0415
@@ -77,17 +80,34 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
 
     stores.register(settings.backend.artifact_root)
     serve_assets(flask_app)
+    engine.share()
+    mlflows = engine.share()
     handlers.initialize_backend_stores()
-    watch = AccessWatch(
-        lambda: load(settings.access_list, place.region),
-        lambda teams: tables.make_workspaces(_get_workspace_store(), teams, LOG.info),
-    )
+    workspaces = _get_workspace_store()
+    stores.keep_workspaces(workspaces)
+
+    def make_workspaces(teams: Collection[str]) -> None:
+        tables.make_workspaces(workspaces, teams, LOG.info)
+        for name in (DEFAULT, *teams):
+            workspaces.get_workspace(name)  # and keep it, before a request needs it
+
+    watch = AccessWatch(lambda: load(settings.access_list, place.region), make_workspaces)
     sts = Sts(place)
     login = Login(place, sts.ask, watch.admit)
     pool = WritePool(lambda: begin(new_token))
-    fast = fast_writes(pool, app) | fast_reads(handlers._get_tracking_store(), app)  # noqa: SLF001
-    application = Application(app, login, Audit(), VERSION, fast)
-    serve(application, settings.host, settings.port, sts, watch, pool)
+    database = database_check(lambda: begin(new_token))
+    outage = Outage(database, renew=(mlflows.dispose, pool.renew))
+    mlflow_app = outage.guard(app)
+    fast = fast_writes(pool, mlflow_app) | fast_reads(handlers._get_tracking_store(), mlflow_app)  # noqa: SLF001
+    application = Application(
+        mlflow_app,
+        login,
+        Audit(),
+        version=VERSION,
+        ready=Readiness({"database": database, "bucket": bucket_check(settings.backend)}),
+        fast={route: outage.guard(before) for route, before in fast.items()},
+    )
+    serve(application, settings.host, settings.port, sts, watch, pool, outage)
 
 
 def serve(app: App, host: str, port: int, *needs: AbstractAsyncContextManager[object]) -> None:

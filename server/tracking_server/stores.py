@@ -1,5 +1,6 @@
 """Puts this server's stores and its guard of artifacts in the place of MLflow's own."""
 
+import functools
 from typing import Any
 
 
@@ -29,3 +30,11 @@ def register(artifact_root: str) -> None:
         handlers._tracking_store_registry.register(scheme, tracking_store)  # noqa: SLF001
         handlers._model_registry_store_registry.register(scheme, model_registry_store)  # noqa: SLF001
     guard_artifact_repositories(artifact_root)
+
+
+def keep_workspaces(store: Any) -> None:
+    """Let a workspace store look up each workspace once; nobody may change or delete one here.
+
+    MLflow looks it up for each request, in the event loop: a silent database would stop `/health` too.
+    """
+    store.get_workspace = functools.cache(store.get_workspace)

@@ -1,27 +1,24 @@
 """A few connections of the event loop's own: writes that come while all are busy share the next commit."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-import psycopg2
-from botocore.exceptions import BotoCoreError
-from psycopg2.extensions import POLL_OK, POLL_READ
-
+from .async_connection import FAILURES, close, finish
+from .connections import WRITES
 from .database import words
 from .plain_writes import Write
 from .write_statement import EXECUTE, PREPARE, SETTINGS, arguments
 
-CONNECTIONS = 2
 # In one commit; one request may be as large by itself.
 ROWS_AT_ONCE = 1000
 # Beyond it MLflow's own threads take what comes.
 MOST_WAITING = 1000
 # Above the statement's own timeout: only a lost network takes as long.
 SECONDS = 15
-FAILURES = (psycopg2.Error, BotoCoreError, OSError)
+# To connect, which a database that is there does in a fraction of it.
+CONNECT_SECONDS = 5
 LOG = logging.getLogger("tracking_server")
 
 Asked = tuple[Write, str, asyncio.Future[bool]]
@@ -39,9 +36,10 @@ class WritePool:
         self._open_connection = open_connection
         self._queue: asyncio.Queue[Asked] = asyncio.Queue(MOST_WAITING)
         self._workers: list[asyncio.Task[None]] = []
+        self._generation = 0
 
     async def __aenter__(self) -> Self:
-        self._workers = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(WRITES)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -58,23 +56,30 @@ class WritePool:
             return False
         return await done
 
+    def renew(self) -> None:
+        """Use no connection any more that is open now: the database behind it may be another."""
+        self._generation += 1
+
     async def _work(self) -> None:
         connection = None
+        generation = self._generation
         try:
             while True:
                 group = await self._group()
                 written: set[int] = set()
+                if generation != self._generation:
+                    generation, connection = self._generation, close(connection)
                 try:
                     async with asyncio.timeout(SECONDS):
                         connection = connection or await self._connect()
                         written = await _execute(connection, group)
                 except FAILURES as error:
                     LOG.warning("the fast path hands %d requests on: %s", len(group), words(error))
-                    connection = _close(connection)
+                    connection = close(connection)
                 finally:
                     _tell(group, written)
         finally:
-            _close(connection)
+            close(connection)
 
     async def _group(self) -> list[Asked]:
         group = [await self._queue.get()]
@@ -85,15 +90,17 @@ class WritePool:
         return group
 
     async def _connect(self) -> Any:
-        connection = await self._open_connection()
+        connection = None
         try:
-            await _finish(connection)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await self._open_connection()
+                await finish(connection)
             cursor = connection.cursor()  # the connection itself holds it only weakly
             for statement in (SETTINGS, PREPARE):
                 cursor.execute(statement)
-                await _finish(connection)
+                await finish(connection)
         except BaseException:
-            _close(connection)
+            close(connection)
             raise
         return connection
 
@@ -101,7 +108,7 @@ class WritePool:
 async def _execute(connection: Any, group: list[Asked]) -> set[int]:
     cursor = connection.cursor()
     cursor.execute(EXECUTE, arguments([(write, workspace) for write, workspace, _ in group]))
-    await _finish(connection)
+    await finish(connection)
     return {number for (number,) in cursor.fetchall()}
 
 
@@ -109,32 +116,3 @@ def _tell(group: list[Asked], written: set[int]) -> None:
     for number, (_, _, done) in enumerate(group, 1):
         if not done.done():
             done.set_result(number in written)
-
-
-async def _finish(connection: Any) -> None:
-    """Wait until the connection has done what it was told."""
-    loop = asyncio.get_running_loop()
-    while (state := connection.poll()) != POLL_OK:
-        ready = loop.create_future()
-        watch, unwatch = (
-            (loop.add_reader, loop.remove_reader)
-            if state == POLL_READ
-            else (loop.add_writer, loop.remove_writer)
-        )
-        descriptor = connection.fileno()
-        watch(descriptor, _wake, ready)
-        try:
-            await ready
-        finally:
-            unwatch(descriptor)
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-def _close(connection: Any) -> None:
-    if connection is not None:
-        with contextlib.suppress(psycopg2.Error):
-            connection.close()

@@ -9,6 +9,8 @@ from rehearsal.tests.isolation.entry import PREFIXES
 PARAMETER = re.compile(r"<[^>]+>|\{[^}]+\}")
 # What every route of Flask answers besides; HEAD and OPTIONS have tests of their own.
 SILENT = {"HEAD", "OPTIONS"}
+# What this server answers besides, by itself.
+OWN = {"GET /ready"}
 
 
 def installed_routes() -> dict[str, set[str]]:

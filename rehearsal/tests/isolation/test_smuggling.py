@@ -76,7 +76,13 @@ def spellings(path: str) -> Iterator[str]:
         f"{path}%00",
     )
     yield from (f"{path}%20", f"{path}.", f"{path}%3Frun_id=x", f"/health/..{path}", f"/health/%2e%2e{path}")
-    yield from (f"/version/..{path}", f"/health%2F..{path}", f"/health;{path}", f"/static-files/..{path}")
+    yield from (
+        f"/version/..{path}",
+        f"/ready/..{path}",
+        f"/health%2F..{path}",
+        f"/health;{path}",
+        f"/static-files/..{path}",
+    )
     yield from (f"{path}/mlflow/server-info", path.replace("/api/", "/ajax-api/"))
     yield from (path.replace("/api/2.0", "/api/3.0"), path.replace("/api/", "/API/"), f"/health#{path}")
 

@@ -11,7 +11,7 @@ from rehearsal.tests.isolation.callers import callers
 from rehearsal.tests.isolation.catalog import CATALOG
 from rehearsal.tests.isolation.client import Answer, Api, Front, Request
 from rehearsal.tests.isolation.entry import FRESH, Entry, Kind, Values, read
-from rehearsal.tests.isolation.installed import installed_routes
+from rehearsal.tests.isolation.installed import OWN, installed_routes
 from rehearsal.tests.isolation.kept import Kept, kept
 from rehearsal.tests.isolation.sameness import difference
 from rehearsal.tests.isolation.seed import seed
@@ -127,7 +127,7 @@ def _sent(entry: Entry, own: dict[str, str]) -> dict[str, str]:
 
 
 def _served(catalog: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-    routes = installed_routes()
+    routes = installed_routes() | {key: {""} for key in OWN}
     for entry in catalog:
         prefixes = tuple(routes.get(entry.key, ()))
         yield from ((entry, target) for target in entry.targets if target.startswith(prefixes))

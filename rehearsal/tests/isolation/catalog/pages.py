@@ -37,6 +37,7 @@ def workspaces(line: str, body: object = None, shows: str = "") -> Entry:
 ENTRIES = (
     Entry("GET /health", kind=Kind.OPEN),
     Entry("GET /version", kind=Kind.OPEN),
+    Entry("GET /ready", kind=Kind.OPEN, shows=("ready",)),
     page("GET /", "<title>MLflow</title>"),
     page("GET /static-files/{icon}"),
     page("GET /build/{icon}"),
