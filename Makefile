@@ -41,6 +41,8 @@ lock: .venv/.installed ## renew the locked dependencies, with hashes
 		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
 	@$(COMPILE) --excludes server/requirements-excluded.in -c requirements.lock \
 		server/requirements.in -o server/requirements.lock
+	@for release in rehearsal/releases/mlflow-*.in; do \
+		$(COMPILE) --excludes rehearsal/releases/excluded.in $$release -o $${release%.in}.lock || exit 1; done
 
 pin-base: setup ## write the digest of the image's base into server/Dockerfile, as the registry tells it
 	@.venv/bin/python scripts/pin_base.py

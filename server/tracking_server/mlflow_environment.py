@@ -3,12 +3,19 @@
 from .database import URI
 from .settings import Backend
 
+TELEMETRY_OFF = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+
 # Requests that work at the same time, each in a thread. MLflow's log_batch holds one connection and takes a
 # second: with more threads than spare connections all of them wait for each other for 30 s and fail.
 THREADS = 10
 CONNECTIONS_KEPT = 5  # by each of MLflow's three stores
 CONNECTIONS_MORE = 2 * THREADS - CONNECTIONS_KEPT
 CONNECT_SECONDS = 5
+MIGRATION = "migration"
+# Else a statement of a migration that was cut off holds its locks until it is through.
+CLIENT_CHECK_SECONDS = 2
+# For another task's preparation, which takes 100 s at most, or for a session that holds a table.
+LOCK_SECONDS = 120
 
 
 def mlflow_environment(backend: Backend) -> dict[str, str]:
@@ -19,9 +26,23 @@ def mlflow_environment(backend: Backend) -> dict[str, str]:
         "MLFLOW_ENABLE_WORKSPACES": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **TELEMETRY_OFF,
         "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(CONNECTIONS_KEPT),
         "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(CONNECTIONS_MORE),
         "PGAPPNAME": "tracking-server",
         "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
+    }
+
+
+def migration_environment() -> dict[str, str]:
+    """Return the variables for a process that migrates the tables and serves nothing."""
+    options = {
+        "client_connection_check_interval": f"{CLIENT_CHECK_SECONDS}s",
+        "lock_timeout": f"{LOCK_SECONDS}s",
+    }
+    return {
+        **TELEMETRY_OFF,
+        "PGAPPNAME": MIGRATION,
+        "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
+        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in options.items()),
     }
