@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit restore-drill bench-image bench-login bench-client bench bench-spool deploy destroy
+.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit restore-drill upgrade bench-image bench-login bench-client bench bench-spool deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ sbom: setup ## list what a built image holds, in sbom.json (IMAGE=name)
 
 audit: setup ## ask PyPI for known vulnerabilities of every locked package
 	@.venv/bin/python scripts/audit.py
+
+upgrade: setup ## bring the stack to this checkout's MLflow: snapshot, pause, migration, pulumi up (ARGS="--dry-run …")
+	@.venv/bin/python scripts/upgrade.py $(ARGS)
 
 restore-drill: setup ## restore the newest backup beside the live database, compare, measure, remove (ARGS="--dry-run")
 	@.venv/bin/python scripts/restore_drill.py $(ARGS)
