@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit restore-drill bench-image bench-login bench-client bench bench-spool deploy destroy
+.PHONY: help setup rehearse up chaos test differential check team lock pin-base rds-authorities sbom audit restore-drill upgrade bench-image bench-login bench-client bench bench-spool deploy destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,8 @@ lock: .venv/.installed ## renew the locked dependencies, with hashes
 		$(COMPILE) $$name.in -o $$name.lock || exit 1; done
 	@$(COMPILE) --excludes server/requirements-excluded.in -c requirements.lock \
 		server/requirements.in -o server/requirements.lock
+	@for release in rehearsal/releases/mlflow-*.in; do \
+		$(COMPILE) --excludes rehearsal/releases/excluded.in $$release -o $${release%.in}.lock || exit 1; done
 
 pin-base: setup ## write the digest of the image's base into server/Dockerfile, as the registry tells it
 	@.venv/bin/python scripts/pin_base.py
@@ -56,6 +58,9 @@ sbom: setup ## list what a built image holds, in sbom.json (IMAGE=name)
 
 audit: setup ## ask PyPI for known vulnerabilities of every locked package
 	@.venv/bin/python scripts/audit.py
+
+upgrade: setup ## bring the stack to this checkout's MLflow: snapshot, pause, migration, pulumi up (ARGS="--dry-run …")
+	@.venv/bin/python scripts/upgrade.py $(ARGS)
 
 restore-drill: setup ## restore the newest backup beside the live database, compare, measure, remove (ARGS="--dry-run")
 	@.venv/bin/python scripts/restore_drill.py $(ARGS)

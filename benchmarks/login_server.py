@@ -63,7 +63,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     from mlflow.server.workspace_helpers import _get_workspace_store  # noqa: PLC0415
     from mlflow.version import VERSION  # noqa: PLC0415
 
-    from server.tracking_server import engine, stores, tables  # noqa: PLC0415
+    from server.tracking_server import engine, indexes, stores, tables  # noqa: PLC0415
     from server.tracking_server.application import Application  # noqa: PLC0415
     from server.tracking_server.assets import serve_assets  # noqa: PLC0415
     from server.tracking_server.audit import Audit  # noqa: PLC0415
@@ -85,7 +85,7 @@ def main(kind: str, port: int, wrap: Callable[[App], App] = lambda app: app) -> 
     store: Any = handlers._get_tracking_store()  # noqa: SLF001
     if kind == "login":
         stores.keep_workspaces(_get_workspace_store())
-        tables.make_indexes(store.engine, print)
+        indexes.make(store.engine, print)
     mlflow_app = wrap(app)
     if kind != "login":
         serve(mlflow_app, HOST, port)

@@ -8,6 +8,7 @@ from backend_store import BackendStore, BackendStoreArgs
 from containers import PORT
 from front_door import FrontDoor, FrontDoorArgs
 from image import Image, ImageArgs
+from migration import Migration, MigrationArgs
 from network import ANYWHERE, Network, NetworkArgs
 from restore_check import RestoreCheck, RestoreCheckArgs
 from settings import settings_of_stack
@@ -98,14 +99,25 @@ tracking_server = TrackingServer(
         after=[network, front_door, access_list],
     ),
 )
-
+migration = Migration(
+    "migration",
+    MigrationArgs(
+        image=image.reference,
+        region=s.region,
+        log_group=tracking_server.log_group,
+        log_group_arn=tracking_server.log_group_arn,
+        database=backend_store.connection,
+        task_grants={"database-login": backend_store.login},
+        execution_grants={"image": image.pulling},
+    ),
+)
 restore_check = RestoreCheck(
     "restore-check",
     RestoreCheckArgs(
         image=image.reference,
         region=s.region,
         site=network.tasks,
-        cluster=tracking_server.cluster_arn,
+        cluster=tracking_server.cluster,
         log_days=s.log_days,
         bucket=artifact_store.bucket,
         database=backend_store.connection,
@@ -125,5 +137,17 @@ pulumi.export("artifactBucket", artifact_store.bucket)
 pulumi.export("image", image.reference)
 pulumi.export("teams", team_access.teams)
 pulumi.export("restoreDrill", restore_check.names)
+pulumi.export(
+    "upgrade",
+    {
+        "cluster": tracking_server.cluster,
+        "service": tracking_server.service,
+        "network": tracking_server.network,
+        "database": backend_store.identifier,
+        "migration": migration.task_definition,
+        "logGroup": tracking_server.log_group,
+        "held": tracking_server.held,
+    },
+)
 if team_access.admin_role_arn is not None:
     pulumi.export("adminRoleArn", team_access.admin_role_arn)

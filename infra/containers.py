@@ -1,9 +1,10 @@
-"""The containers of one task: what prepares the database, then the server itself."""
+"""The containers of the tasks: of the service, of the migration, of the restore drill."""
 
 from typing import Any
 
 CONTAINER = "tracking-server"
 DRILL = "restore-drill"
+MIGRATION = "migration"
 PORT = 5000
 SCRATCH = "tmp"  # the volume; the one place that a container may write to
 USER = "10001:10001"  # the image's own user and group
@@ -83,6 +84,29 @@ def container_definitions(
     return [{**confined, **prepare}, {**confined, **server}]
 
 
+def migration_definition(
+    *,
+    image: str,
+    region: str,
+    log_group: str,
+    database_host: str,
+    database_port: int,
+    database: str,
+    database_user: str,
+) -> list[dict[str, Any]]:
+    """Return the one container of the task that migrates the tables: it knows the database alone."""
+    variables = _database(
+        region=region, host=database_host, port=database_port, database=database, user=database_user
+    )
+    container = {
+        "name": MIGRATION,
+        "essential": True,
+        "command": ["python", "-m", "tracking_server.migrate"],
+        "environment": _environment(variables),
+    }
+    return [{**_confined(image=image, region=region, log_group=log_group), **container}]
+
+
 def drill_definition(
     *,
     image: str,
@@ -122,7 +146,11 @@ def drill_definition(
     return [{**_confined(image=image, region=region, log_group=log_group), **container}]
 
 
-def _shared(*, region: str, bucket: str, host: str, port: int, database: str, user: str) -> dict[str, str]:
+def _shared(*, bucket: str, **database: Any) -> dict[str, str]:
+    return {**_database(**database), "ARTIFACT_ROOT": f"s3://{bucket}"}
+
+
+def _database(*, region: str, host: str, port: int, database: str, user: str) -> dict[str, str]:
     return {
         "AWS_REGION": region,
         "PGHOST": host,
@@ -130,7 +158,6 @@ def _shared(*, region: str, bucket: str, host: str, port: int, database: str, us
         "PGDATABASE": database,
         "PGUSER": user,
         "PGSSLMODE": "verify-full",
-        "ARTIFACT_ROOT": f"s3://{bucket}",
     }
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pulumi
 import pulumi_aws as aws
@@ -74,12 +74,22 @@ class TrackingServer(pulumi.ComponentResource):
     group with its rules, the task definition, the service, and its autoscaling.
 
     Attributes:
-        cluster_arn: where tasks run.
+        cluster: ARN of the ECS cluster.
+        service: name of the ECS service.
+        log_group: name of the log group.
+        log_group_arn: its ARN.
+        network: where its tasks stand, as ECS's `awsvpcConfiguration`.
+        held: URNs of what a `pulumi up` leaves alone that must not start another image yet.
     """
 
     TYPE: ClassVar[str] = "mlflow-tracking:tracking_server:TrackingServer"
 
-    cluster_arn: pulumi.Output[str]
+    cluster: pulumi.Output[str]
+    service: pulumi.Output[str]
+    log_group: pulumi.Output[str]
+    log_group_arn: pulumi.Output[str]
+    network: dict[str, pulumi.Input[Any]]
+    held: list[pulumi.Output[str]]
 
     def __init__(
         self, name: str, args: TrackingServerArgs, opts: pulumi.ResourceOptions | None = None
@@ -95,8 +105,12 @@ class TrackingServer(pulumi.ComponentResource):
             settings=[{"name": "containerInsights", "value": "enabled"}],
             opts=self._child,
         )
-        self.cluster_arn = self._cluster.arn
         self._security_group = self._guarded_security_group()
+        self.network = {
+            "subnets": args.site.subnet_ids,
+            "securityGroups": [self._security_group.id],
+            "assignPublicIp": "ENABLED" if args.site.public_ip else "DISABLED",
+        }
         task_role = self._role("task", args.task_grants)
         logging = rendered(write_log_streams, self._logs.arn, f"{LOG_STREAMS}/*")
         execution_role = self._role("execution", {"log": logging, **args.execution_grants})
@@ -115,7 +129,10 @@ class TrackingServer(pulumi.ComponentResource):
             ),
             self._child,
         )
-        self.register_outputs({"cluster": self._cluster.name, "service": service.name})
+        self.cluster, self.service = self._cluster.arn, service.name
+        self.log_group, self.log_group_arn = self._logs.name, self._logs.arn
+        self.held = [service.urn, definition.urn]
+        self.register_outputs({"cluster": self.cluster, "service": self.service})
 
     def _guarded_security_group(self) -> aws.ec2.SecurityGroup:
         group = aws.ec2.SecurityGroup(

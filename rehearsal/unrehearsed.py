@@ -21,6 +21,7 @@ STAND_INS = {
     "RDS": "a Postgres of the same version; token, signature and rds-db:connect are checked by code of ours",
     "RDS-managed master password": "made by us in the emulated Secrets Manager; never rotated",
     "network": "security groups, routes, NAT and subnets are created, not enforced; public opens nothing",
+    "service in an upgrade": "in make test only: we start and end its one task, and play Pulumi's part",
     "restore from a backup": (
         "in make test only: Postgres's own base backup and log, replayed to the time; RDS's speed is unknown"
     ),

@@ -11,11 +11,13 @@ from botocore import xform_name
 from botocore.model import Shape
 
 import onboard
+import upgrade
 from docs.tests.markdown import fences, inline_code
 from rehearsal.tests.test_readers_path import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+WAY_BACK = (ROOT / "docs" / "decisions" / "upgrade.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 KINDS = {"mermaid", "python", "sh", "sh aws"}
@@ -91,6 +93,8 @@ def check_value(member: Shape, values: list[str], documents: list[str]) -> None:
     if member.type_name not in ("list", "map"):
         assert len(values) == 1
         return
+    if member.type_name == "list" and member.member.type_name == "string":
+        return
     for value in values:
         pairs = dict(pair.split("=", 1) for pair in value.split(","))
         if member.type_name == "map":
@@ -102,7 +106,12 @@ def check_value(member: Shape, values: list[str], documents: list[str]) -> None:
 
 
 def check_make(command: str) -> None:
-    assert command.removeprefix("make ") in TARGETS
+    _, target, *variables = shlex.split(command)
+    assert target in TARGETS
+    for variable in variables:
+        name, _, words = variable.partition("=")
+        assert name == "ARGS"
+        OPTIONS[target](shlex.split(words))
 
 
 def check_copy(command: str) -> None:
@@ -110,6 +119,7 @@ def check_copy(command: str) -> None:
     assert (ROOT / source).exists()
 
 
+OPTIONS = {"upgrade": upgrade._options}
 CHECKS = {"aws": check_aws, "cp": check_copy, "make": check_make, "pulumi": check_pulumi}
 
 
@@ -141,7 +151,7 @@ def test_every_command_is_run(command: str) -> None:
 
 NOT_RUN = {
     line
-    for fence in fences(README)
+    for fence in fences(README + WAY_BACK)
     if fence.kind == "sh aws" and fence.section not in SECTIONS
     for line in fence.lines
 }
@@ -161,5 +171,9 @@ def test_every_command_in_the_prose_exists(command: str) -> None:
 
 
 @pytest.mark.parametrize("option", [code for code in INLINE if code.startswith("--")])
-def test_every_option_in_the_prose_is_onboardings(option: str) -> None:
-    onboard._options(["--team", "vision", *shlex.split(option)])
+def test_every_option_in_the_prose_is_onboardings_or_the_upgrades(option: str) -> None:
+    words = shlex.split(option)
+    try:
+        onboard._options(["--team", "vision", *words])
+    except SystemExit:
+        upgrade._options(["--smoke-environment", "mlflow-vision.env", *words])

@@ -75,7 +75,8 @@ def test_change_of_teams_changes_the_list_and_neither_task_nor_service(
     )
     assert entries(changed) != entries(stack)
     assert containers(changed) == containers(stack)
-    assert changed.one(TASK, "tracking-server-task").inputs == stack.one(TASK, "tracking-server-task").inputs
+    for name in ("tracking-server-task", "migration-task"):
+        assert changed.one(TASK, name).inputs == stack.one(TASK, name).inputs
     assert changed.one(SERVICE).inputs == stack.one(SERVICE).inputs
     task_policies = [
         {p.name: p.inputs["policy"] for p in one.of_type("aws:iam/rolePolicy:RolePolicy") if "task" in p.name}

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.rehearsal
 BUILD = {**CONFIG, "image": ""}
 BASE = "registry.example.com/python:3.12.12-slim-bookworm"
 FOUND = f"sha256:{'f' * 64}"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
 ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{REPOSITORY}"
 ECR_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"  # ECR's API reference
 
@@ -36,10 +37,8 @@ def tag(**arguments: str) -> str:
 
 
 def images(stack: Deployment) -> set[str]:
-    text = stack.one("aws:ecs/taskDefinition:TaskDefinition", "tracking-server-task").inputs[
-        "containerDefinitions"
-    ]
-    return {container["image"] for container in json.loads(text)}
+    tasks = [stack.one(TASK, name).inputs for name in ("tracking-server-task", "migration-task")]
+    return {container["image"] for task in tasks for container in json.loads(task["containerDefinitions"])}
 
 
 def pulled_from(stack: Deployment) -> list[str]:

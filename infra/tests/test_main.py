@@ -23,6 +23,7 @@ BOXES = {
     "team_access": "TeamAccess",
     "access_list": "AccessList",
     "restore_check": "RestoreCheck",
+    "migration": "Migration",
 }
 
 
@@ -52,7 +53,15 @@ def test_preview_declares_what_up_makes(stack: Deployment, previewed: Deployment
 
 
 def test_outputs_hold_nothing_secret(stack: Deployment) -> None:
-    assert set(stack.outputs) == {"trackingUri", "region", "artifactBucket", "image", "teams", "restoreDrill"}
+    assert set(stack.outputs) == {
+        "trackingUri",
+        "region",
+        "artifactBucket",
+        "image",
+        "teams",
+        "restoreDrill",
+        "upgrade",
+    }
     assert not any(isinstance(value, Secret) for value in stack.outputs.values())
     assert stack.outputs["region"] == "eu-west-1"
 

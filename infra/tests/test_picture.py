@@ -42,7 +42,7 @@ def declared(stack: Deployment) -> set[frozenset[str]]:
 
 
 def test_every_arrow_between_boxes_is_declared(built_stack: Deployment) -> None:
-    assert len(arrows()) == 8
+    assert len(arrows()) == 10
     assert [pair for pair in arrows() if frozenset(pair) not in declared(built_stack)] == []
 
 

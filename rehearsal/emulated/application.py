@@ -1,4 +1,4 @@
-"""The emulator, with what it lacks: which resource some requests are about, a restore, the end of a task."""
+"""The emulator, with what it lacks: whom requests are about, a restore, a task's end, suspended scaling."""
 # ruff: noqa: INP001, SLF001 - run as a file, in the emulator's own environment
 
 import json
@@ -24,12 +24,20 @@ RESTORE = {
     "PubliclyAccessible", "DeletionProtection", "MultiAZ", "AutoMinorVersionUpgrade", "CopyTagsToSnapshot",
     "BackupRetentionPeriod", "Tags", "VpcSecurityGroupIds",
 }  # fmt: skip
+STOPPING = "STOPPING"
+SCALING = "AnyScaleFrontendService."
+SUSPENSION = {"ServiceNamespace", "ResourceId", "ScalableDimension", "SuspendedState"}
+suspended: dict[str, dict[str, bool]] = {}
 MOST_INSTANCES, MOST_GIB = 40, 100_000
+_stop_at_once = ecs._stop_task
 _of_every_other_request = iam_actions.extract_resource_arn
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer the stand-in for RDS, and hand everything else to the emulator."""
+    """Answer the stand-in for RDS and those who suspend scaling, hand everything else to the emulator."""
+    if scope["type"] == "http" and (action := _scaling_action(scope)):
+        await _answer_scaling(action, await _whole(receive), send)
+        return
     if scope["type"] != "http" or not scope["path"].startswith(INSTANCES):
         await _app(scope, receive, send)
         return
@@ -40,6 +48,36 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     body = json.dumps({"restored": found[0].get("_restored") if found else None}).encode()
     await send({"type": "http.response.start", "status": 200 if found else 404, "headers": []})
     await send({"type": "http.response.body", "body": body})
+
+
+def _scaling_action(scope: Any) -> str:
+    target = next((value.decode() for name, value in scope["headers"] if name == b"x-amz-target"), "")
+    return target.removeprefix(SCALING) if target.startswith(SCALING) else ""
+
+
+async def _whole(receive: Any) -> dict[str, Any]:
+    body, more = b"", True
+    while more:
+        part = await receive()
+        body, more = body + part.get("body", b""), part.get("more_body", False)
+    return dict(json.loads(body))
+
+
+async def _answer_scaling(action: str, asked: dict[str, Any], send: Any) -> None:
+    """Remember whether scaling a service is suspended; nothing here scales it."""
+    answer: dict[str, Any] = {}
+    _, cluster, service = str(asked.get("ResourceId") or asked["ResourceIds"][0]).split("/")
+    known = f"{cluster}/{service}" in ecs._services
+    if action == "RegisterScalableTarget" and known and not asked.keys() - SUSPENSION:
+        suspended[service] = asked["SuspendedState"]
+    elif action == "DescribeScalableTargets" and known:
+        answer = {"ScalableTargets": [{"SuspendedState": suspended.get(service, {})}]}
+    else:
+        answer = {"__type": "ValidationException", "message": f"nothing here answers {action} of {asked}"}
+    headers = [(b"content-type", b"application/x-amz-json-1.1")]
+    status = 400 if "__type" in answer else 200
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
 def _resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:
@@ -117,12 +155,24 @@ def _task_has_ended(request: dict[str, Any]) -> Any:
     codes = {one["containerName"]: one["exitCode"] for one in request["containers"]}
     for container in task["containers"]:
         container["exitCode"] = codes[container["name"]]
-    ecs._mark_task_stopped(task["taskArn"], task, request["reason"], "EssentialContainerExited")
+    code = "EssentialContainerExited" if task["lastStatus"] != STOPPING else "ServiceSchedulerInitiated"
+    task["desiredStatus"] = "RUNNING"  # else it would pass for stopped
+    ecs._mark_task_stopped(task["taskArn"], task, request["reason"], code)
     return ecs.json_response({"acknowledgment": "ACCEPT"})
+
+
+def _stop_task(request: dict[str, Any]) -> Any:
+    """End a service's task as ECS does: it is stopping until its containers have ended."""
+    task = ecs._resolve_task(request["task"], ecs._resolve_cluster_name(request["cluster"]))
+    if task and str(task.get("group")).startswith("service:") and task["lastStatus"] != "STOPPED":
+        task.update(desiredStatus="STOPPED", lastStatus=STOPPING)
+        return ecs.json_response({})
+    return _stop_at_once(request)
 
 
 # The emulator looks these up at each request.
 iam_actions.extract_resource_arn = _resource_arn
+ecs._stop_task = _stop_task  # its scheduler's; StopTask itself is as it was
 rds._ACTION_MAP["RestoreDBInstanceToPointInTime"] = _restore
 rds._ACTION_MAP["DescribeAccountAttributes"] = _account_attributes
 ecs._ACTION_MAP["SubmitTaskStateChange"] = _task_has_ended

@@ -146,7 +146,9 @@ def test_a_service_that_is_down_fails(run: Callable[..., tuple[int, str]], lock:
 def test_every_lock_of_the_checkout_is_audited() -> None:
     ignored = {".venv", ".venv-emulator", ".git", ".rehearsal"}
     root = audit.PROJECT
-    found = {path.relative_to(root) for path in root.rglob("*.lock")}
+    # What is rehearsed to be upgraded from is old on purpose, and known to be vulnerable.
+    older = root / "rehearsal" / "releases"
+    found = {path.relative_to(root) for path in root.rglob("*.lock") if path.parent != older}
     assert {str(path) for path in found if path.parts[0] not in ignored} == set(audit.LOCKS)
     assert audit.read([root / name for name in audit.LOCKS])
 

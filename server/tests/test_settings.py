@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from server.tracking_server.errors import SettingsError
-from server.tracking_server.settings import read_comparison, read_live, read_preparation, read_server
-from server.tracking_server.variables import MENDING, workspace
+from server.tracking_server.settings import (
+    read_comparison,
+    read_live,
+    read_migration,
+    read_preparation,
+    read_server,
+)
+from server.tracking_server.variables import ADOPTING_TEAM, MENDING, workspace
 
 PASSWORD = "pa55:@/%word"
 
@@ -174,6 +180,15 @@ def test_a_workspace_that_mlflow_would_refuse_is_refused(value: str) -> None:
         workspace(value)
 
 
+def test_the_migration_knows_the_database_alone_and_at_most_a_team(server: dict[str, str]) -> None:
+    of_the_database = {name: value for name, value in server.items() if name.startswith(("PG", "AWS_"))}
+    settings = read_migration(of_the_database)
+    assert (settings.database.user, settings.adopting_team) == ("mlflow", None)
+    assert read_migration(of_the_database | {ADOPTING_TEAM: "vision"}).adopting_team == "vision"
+    (fault,) = faults_of(read_migration, of_the_database | {"DATABASE_MASTER_PASSWORD": PASSWORD})
+    assert fault.startswith("DATABASE_MASTER_PASSWORD: is set, and not allowed here")
+
+
 def test_every_missing_variable_is_named_at_once() -> None:
     of_preparation = {"DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD"}
     of_the_drill = {"RESTORED_HOST", "RESTORED_PORT", "RESTORED_USER", "RESTORED_TO", "BOUND", "SAMPLES"}
@@ -184,9 +199,13 @@ def test_every_missing_variable_is_named_at_once() -> None:
         (read_preparation, of_any_server | of_the_server | of_the_drill),
         # Its server reads the rest.
         (read_comparison, of_preparation | of_the_server | {"ACCESS_LIST"}),
+        (
+            read_migration,
+            of_preparation | of_the_drill | of_any_server | of_the_server | {"ACCESS_LIST", "ARTIFACT_ROOT"},
+        ),
     ):
         faults = faults_of(read, {})
-        assert {fault.partition(":")[0] for fault in faults} == MENDING.keys() - foreign
+        assert {fault.partition(":")[0] for fault in faults} == MENDING.keys() - foreign - {ADOPTING_TEAM}
         assert all("received nothing" in fault for fault in faults)
 
 

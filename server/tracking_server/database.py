@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 from .errors import DatabaseError
 from .outage import away, lost
-from .settings import Backend
+from .settings import Database
 
 # Nothing of it is a secret or can go stale, so it may stand in logs and in MLflow's caches.
 URI = "postgresql+psycopg2://"
@@ -40,13 +40,13 @@ FINAL = (
 Connection = TypeVar("Connection")
 
 
-def token_source(backend: Backend) -> Callable[[], str]:
+def token_source(database: Database) -> Callable[[], str]:
     """Return what makes a new token for each login.
 
     RDS looks at it only then (15 minutes long it would be good), so open connections outlive it.
     """
-    client = boto3.client("rds", region_name=backend.region)
-    return lambda: client.generate_db_auth_token(backend.host, backend.port, backend.user)
+    client = boto3.client("rds", region_name=database.region)
+    return lambda: client.generate_db_auth_token(database.host, database.port, database.user)
 
 
 def log_in_by_token(
@@ -81,12 +81,12 @@ async def begin(new_token: Callable[[], str]) -> Any:
 
 
 def connect(
-    backend: Backend, open_connection: Callable[[], Connection], seconds: float, say: Callable[[str], None]
+    database: Database, open_connection: Callable[[], Connection], seconds: float, say: Callable[[str], None]
 ) -> Connection:
     """Open a connection, and try again while a database that starts or fails over may still come.
 
     Args:
-        backend: where it is, for the message.
+        database: where it is, for the message.
         open_connection: raises what psycopg2, SQLAlchemy or botocore raise.
         seconds: how long to try; infinite when a deadline of the whole program ends it.
         say: told the reason when it changes.
@@ -95,7 +95,7 @@ def connect(
         DatabaseError: with the last reason.
     """
     deadline = time.monotonic() + seconds
-    where = f"the database at {backend.host}:{backend.port}"
+    where = f"the database at {database.host}:{database.port}"
     said = ""
     while True:
         try:

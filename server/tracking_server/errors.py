@@ -29,3 +29,7 @@ class ArtifactRootError(StartError):
 
 class AccessListError(StartError):
     """The list of who may come in cannot be read."""
+
+
+class AdoptionError(StartError):
+    """What lies in the workspace `default` cannot become a team's."""

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import sqlalchemy
 
-from . import access_list, artifact_root, database_user
+from . import access_list, artifact_root, database_lock, database_user
 from .database import URI, connect, log_in_by_token, token_source
 from .deadline import Deadline
 from .errors import StartError
@@ -25,8 +25,6 @@ from .settings import PreparationSettings, read_preparation
 # For everything, MLflow's import too: after 120 s Fargate gives up on a container that others wait for, and
 # says no reason. The difference is for Python to come to the first line of `main`.
 TOTAL_SECONDS = 100
-# Any number, as long as every version of this program takes the same.
-LOCK = 5_000
 
 
 def main() -> int:
@@ -62,7 +60,7 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         from . import tables  # noqa: PLC0415
 
         say("waiting until no other task prepares the database")
-        _lock(master)
+        database_lock.take(master)
         for user in database_user.ensure(master, backend):
             say(f"created the database user {user}")
         # MLflow opens several connections of its own, once each: any of them may meet a failover.
@@ -73,14 +71,6 @@ def _prepare(settings: PreparationSettings, say: Callable[[str], None]) -> None:
         say("looking at the tables")
         tables.ensure(engine, backend, access.teams, say)
         database_user.let_read(engine, backend.user)
-
-
-def _lock(master: Any) -> None:
-    """Let the others wait for as long as this connection lasts, however the process ends."""
-    master.autocommit = True
-    with master.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-    master.autocommit = False
 
 
 if __name__ == "__main__":

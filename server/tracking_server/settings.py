@@ -1,4 +1,4 @@
-"""What the two programs are told by their environment: read once, checked as a whole, then frozen."""
+"""What the programs are told by their environment: read once, checked as a whole, then frozen."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,12 @@ Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend:
-    """Where runs and artifacts are kept.
+class Database:
+    """Where runs are kept.
 
     Attributes:
-        region: of the database and the bucket.
+        region: of the database, and of the bucket.
         host: of the database; its certificate bears this name.
-        artifact_root: `s3://bucket` or `s3://bucket/prefix`.
     """
 
     region: str
@@ -27,6 +26,16 @@ class Backend:
     port: int
     database: str
     user: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(Database):
+    """Where runs and artifacts are kept.
+
+    Attributes:
+        artifact_root: `s3://bucket` or `s3://bucket/prefix`.
+    """
+
     artifact_root: str
 
 
@@ -116,6 +125,18 @@ def read_comparison(environment: Mapping[str, str]) -> ComparisonSettings:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MigrationSettings:
+    """What `python -m tracking_server.migrate` is told.
+
+    Attributes:
+        adopting_team: whose workspace gets what lies in `default`; None leaves it there.
+    """
+
+    database: Database
+    adopting_team: str | None
+
+
 def read_server(environment: Mapping[str, str]) -> ServerSettings:
     """Read what the server needs.
 
@@ -154,19 +175,38 @@ def read_preparation(environment: Mapping[str, str]) -> PreparationSettings:
     )
 
 
+def read_migration(environment: Mapping[str, str]) -> MigrationSettings:
+    """Read what migrating the database needs.
+
+    Raises:
+        SettingsError: with a line for every fault.
+    """
+    read = Variables(environment, foreign=variables.MASTER)
+    adopting = environment.get(variables.ADOPTING_TEAM)
+    return _settings(
+        MigrationSettings,
+        read,
+        database=Database(**_database(read)),
+        adopting_team=read.one(variables.ADOPTING_TEAM, variables.workspace) if adopting else None,
+    )
+
+
 def _backend(read: Variables) -> Backend:
+    artifact_root: Any = read.one("ARTIFACT_ROOT", variables.artifact_root)
+    return Backend(**_database(read), artifact_root=artifact_root)
+
+
+def _database(read: Variables) -> dict[str, Any]:
     # The rules of libpq's own variables, which are not passed on but stay where libpq finds them.
     read.one("PGSSLMODE", variables.sslmode)
     read.one("PGSSLROOTCERT", variables.certificates)
-    values: dict[str, Any] = {
+    return {
         "region": read.one("AWS_REGION", variables.region),
         "host": read.one("PGHOST", variables.host_name),
         "port": read.one("PGPORT", variables.port),
         "database": read.one("PGDATABASE", variables.identifier),
         "user": read.one("PGUSER", variables.identifier),
-        "artifact_root": read.one("ARTIFACT_ROOT", variables.artifact_root),
     }
-    return Backend(**values)
 
 
 def _settings(kind: Callable[..., Settings], read: Variables, **values: Any) -> Settings:

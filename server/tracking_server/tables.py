@@ -8,15 +8,12 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.server import handlers
 from mlflow.store.workspace.abstract_store import AbstractStore
 from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import inspect, text
 from sqlalchemy.engine import Engine
 
-from . import schema
+from . import indexes, schema
 from .database import URI
 from .settings import Backend
 
-# In the order in which a search without another returns them.
-NEWEST_FIRST = "runs_newest_first"
 ALREADY = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 
 
@@ -32,21 +29,7 @@ def ensure(engine: Engine, backend: Backend, workspaces: Iterable[str], say: Cal
     # Makes the first experiment too, over which two servers that start at once would trip.
     handlers.initialize_backend_stores(URI, default_artifact_root=backend.artifact_root)
     make_workspaces(SqlAlchemyStore(URI), workspaces, say)
-    make_indexes(engine, say)
-
-
-def make_indexes(engine: Engine, say: Callable[[str], None]) -> None:
-    """Create what MLflow's search of runs needs and its migrations do not make, nor know."""
-    with engine.begin() as connection:
-        there = {index["name"] for index in inspect(connection).get_indexes("runs")}
-        if NEWEST_FIRST not in there:
-            connection.execute(
-                text(
-                    f"CREATE INDEX IF NOT EXISTS {NEWEST_FIRST} "
-                    "ON runs (experiment_id, lifecycle_stage, start_time DESC, run_uuid)"
-                )
-            )
-            say(f"created the index {NEWEST_FIRST}")
+    indexes.make(engine, say)
 
 
 def make_workspaces(store: AbstractStore, names: Iterable[str], say: Callable[[str], None]) -> None:

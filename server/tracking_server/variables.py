@@ -19,6 +19,7 @@ DNS_NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 STACK = "the stack writes it into the task definition: pulumi up"
 IMAGE = "the image brings it: pulumi config set mlflow-tracking:image <image built from server/> && pulumi up"
 DOMAIN = "it follows from the domain: pulumi config set mlflow-tracking:domain <name> && pulumi up"
+UPGRADE = "scripts/upgrade.py sets it: --adopting-team <team>"
 SECRET = "the ECS agent injects it from the database's managed secret: pulumi up"  # noqa: S105
 DRILL = "scripts/restore_drill.py gives it to the task that it starts"
 MENDING = {
@@ -44,7 +45,9 @@ MENDING = {
     "RESTORED_TO": DRILL,
     "BOUND": DRILL,
     "SAMPLES": DRILL,
+    "ADOPTING_TEAM": UPGRADE,
 }
+ADOPTING_TEAM = "ADOPTING_TEAM"
 MASTER = ("DATABASE_MASTER_USERNAME", "DATABASE_MASTER_PASSWORD")
 # MLflow and libpq read these; a name of theirs that is not ours could switch off what we switch on.
 RULED_PREFIXES = ("MLFLOW_", "_MLFLOW_", "PG")
