@@ -144,7 +144,7 @@ def test_a_service_that_is_down_fails(run: Callable[..., tuple[int, str]], lock:
 
 
 def test_every_lock_of_the_checkout_is_audited() -> None:
-    ignored = {".venv", ".venv-emulator", ".git", ".rehearsal"}
+    ignored = {".venv", ".venv-emulator", ".git", ".rehearsal", ".bench"}
     root = audit.PROJECT
     # What is rehearsed to be upgraded from is old on purpose, and known to be vulnerable.
     older = root / "rehearsal" / "releases"
