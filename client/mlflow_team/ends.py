@@ -11,14 +11,17 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import arguments, tags
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 # What of the last line is kept: MLflow's list shows a tag whole.
 LONGEST = 500
+# After which a SIGTERM comes again that came while Python drops whatever is raised.
+AGAIN_SECONDS = 0.01
 
 
 class TerminatedError(SystemExit):
@@ -70,6 +73,7 @@ def watch(_run_id: str) -> None:
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
+        sys.unraisablehook = _raising_again(sys.unraisablehook)
         if hasattr(os, "register_at_fork"):
             # A worker of a data loader dies at once, as its parent expects, and its parent's runs live on.
             os.register_at_fork(after_in_child=_forget)
@@ -123,6 +127,22 @@ def _terminated(_number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _death.cause = TerminatedError(frame)
     raise _death.cause
+
+
+def _raising_again(before: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a hook that lets no finalizer swallow a SIGTERM: GitPython's, for one."""
+
+    def unraisable(dropped: Any) -> None:
+        if not isinstance(dropped.exc_value, TerminatedError):
+            before(dropped)
+            return
+        _death.cause = None
+        signal.signal(signal.SIGTERM, _terminated)
+        again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        again.start()
+
+    return unraisable
 
 
 def _end_interrupted() -> None:

@@ -55,6 +55,12 @@ def end(tmp_path: Path, script: str, sent: signal.Signals | None = None, **envir
         (f"{OUTSIDE}raise ValueError('token=abcdefgh')", None, ("FAILED", "ValueError: token=***", 1)),
         (f"{INSIDE}{WAITS}", signal.SIGTERM, ("KILLED", "SIGTERM", 143)),
         (f"{OUTSIDE}{WAITS}", signal.SIGTERM, ("KILLED", "SIGTERM", 143)),
+        # Python drops what is raised in a finalizer.
+        (
+            f"{PLAIN}class Dying:\n    def __del__(self): {WAITS}\nwith mlflow.start_run():\n    Dying()\n    {WAITS}",
+            signal.SIGTERM,
+            ("KILLED", "SIGTERM", 143),
+        ),
         (f"{INSIDE}{WAITS}", signal.SIGINT, ("KILLED", "KeyboardInterrupt", -signal.SIGINT)),
         # Python forgets that it was a signal where an exit handler evaluates a text, as namedtuple does.
         (f"{OUTSIDE}{WAITS}", signal.SIGINT, ("KILLED", "KeyboardInterrupt", 1)),
