@@ -80,7 +80,6 @@ def serve_mlflow(settings: ServerSettings, place: Place, new_token: Callable[[],
 
     stores.register(settings.backend.artifact_root)
     serve_assets(flask_app)
-    engine.share()
     mlflows = engine.share()
     handlers.initialize_backend_stores()
     workspaces = _get_workspace_store()
