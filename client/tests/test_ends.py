@@ -18,6 +18,9 @@ INSIDE = f"{PLAIN}with mlflow.start_run():\n    "
 OUTSIDE = f"{PLAIN}mlflow.start_run()\n"
 # In short sleeps: a signal between CPython's last look for one and the sleep itself does not end that sleep.
 WAITS = "print('ready', flush=True); [time.sleep(0.05) for _ in range(1200)]"
+FINALIZER = (
+    f"{PLAIN}class Dying:\n    def __del__(self): {WAITS}\nwith mlflow.start_run():\n    Dying()\n    {WAITS}"
+)
 SECONDS = 60.0
 
 
@@ -56,11 +59,7 @@ def end(tmp_path: Path, script: str, sent: signal.Signals | None = None, **envir
         (f"{INSIDE}{WAITS}", signal.SIGTERM, ("KILLED", "SIGTERM", 143)),
         (f"{OUTSIDE}{WAITS}", signal.SIGTERM, ("KILLED", "SIGTERM", 143)),
         # Python drops what is raised in a finalizer.
-        (
-            f"{PLAIN}class Dying:\n    def __del__(self): {WAITS}\nwith mlflow.start_run():\n    Dying()\n    {WAITS}",
-            signal.SIGTERM,
-            ("KILLED", "SIGTERM", 143),
-        ),
+        (FINALIZER, signal.SIGTERM, ("KILLED", "SIGTERM", 143)),
         (f"{INSIDE}{WAITS}", signal.SIGINT, ("KILLED", "KeyboardInterrupt", -signal.SIGINT)),
         # Python forgets that it was a signal where an exit handler evaluates a text, as namedtuple does.
         (f"{OUTSIDE}{WAITS}", signal.SIGINT, ("KILLED", "KeyboardInterrupt", 1)),
