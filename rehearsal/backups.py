@@ -10,7 +10,7 @@ from typing import Any, Self
 from rehearsal.postgres import SUPERUSER, Postgres
 from rehearsal.processes import wait_until
 
-RECEIVED_SECONDS = 20.0
+RECEIVED_SECONDS = 60.0
 RESTORED_SECONDS = 60.0
 STOP_SECONDS = 10.0
 # RDS writes something from time to time, so that its log has a commit after the time that is restored to.
@@ -41,6 +41,7 @@ class Backups:
             self.log,
             "--status-interval",
             "1",
+            "--no-sync",
         )
         try:
             self.advance()

@@ -11,7 +11,7 @@ from rehearsal.tests.isolation.values import COMMON, Seeded
 # What a server makes up anew for each request: ids, digests, numbers of experiments, times.
 MADE_UP = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,}|\d{6,}"
-    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?|\d+ minutes ago"
 )
 # They differ for reasons of their own.
 PASSING_HEADERS = {"date", "content-length"}
