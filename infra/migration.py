@@ -1,6 +1,5 @@
 """The migration: brings MLflow's tables to a newer release, as a task that `scripts/upgrade.py` starts."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,9 +8,10 @@ import pulumi
 import pulumi_aws as aws
 
 from backend_store import Connection
-from containers import LOG_STREAMS, MIGRATION, SCRATCH, migration_definition
+from containers import LOG_STREAMS, MIGRATION, migration_definition
 from documents import rendered
-from policies import trust_service, write_log_streams
+from fargate import role_for_task, task_definition
+from policies import write_log_streams
 
 # MLflow's import and one transaction.
 CPU, MEMORY = "1024", "2048"
@@ -66,17 +66,8 @@ class Migration(pulumi.ComponentResource):
         self.register_outputs({"taskDefinition": self.task_definition})
 
     def _role(self, bearer: str, grants: Mapping[str, pulumi.Input[str] | None]) -> aws.iam.Role:
-        role = aws.iam.Role(
-            f"{self._name}-{bearer}-role",
-            assume_role_policy=rendered(trust_service, "ecs-tasks.amazonaws.com", self._args.log_group_arn),
-            opts=self._child,
-        )
-        for purpose, document in grants.items():
-            if document is not None:
-                aws.iam.RolePolicy(
-                    f"{self._name}-{bearer}-{purpose}", role=role.name, policy=document, opts=self._child
-                )
-        return role
+        name, logs = f"{self._name}-{bearer}", self._args.log_group_arn
+        return role_for_task(name, grants, log_group_arn=logs, opts=self._child)[0]
 
     def _definition(self, task_role: aws.iam.Role, execution_role: aws.iam.Role) -> aws.ecs.TaskDefinition:
         args, database = self._args, self._args.database
@@ -88,18 +79,8 @@ class Migration(pulumi.ComponentResource):
             database_port=database.port,
             database=database.name,
             database_user=database.user,
-        ).apply(lambda known: json.dumps(migration_definition(**known)))
-        return aws.ecs.TaskDefinition(
-            f"{self._name}-task",
-            family=f"{pulumi.get_project()}-{pulumi.get_stack()}-{MIGRATION}".replace(".", "-"),
-            requires_compatibilities=["FARGATE"],
-            network_mode="awsvpc",
-            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
-            cpu=CPU,
-            memory=MEMORY,
-            execution_role_arn=execution_role.arn,
-            task_role_arn=task_role.arn,
-            volumes=[{"name": SCRATCH}],
-            container_definitions=containers,
-            opts=self._child,
-        )
+        ).apply(lambda known: migration_definition(**known))
+        return task_definition(
+            self._name, containers, family=MIGRATION, cpu=CPU, memory=MEMORY, task_role=task_role,
+            execution_role=execution_role, opts=self._child,
+        )  # fmt: skip

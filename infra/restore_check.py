@@ -9,11 +9,12 @@ import pulumi
 import pulumi_aws as aws
 
 from backend_store import READING_USER, SERVER_USER, Connection
-from containers import DRILL, LOG_STREAMS, SCRATCH, drill_definition
+from containers import DRILL, LOG_STREAMS, drill_definition
 from documents import rendered
 from doorway import Doorway, let_through
+from fargate import role_for_task, task_definition
 from network import ANYWHERE, Site
-from policies import read_access_list, trust_service, write_log_streams
+from policies import read_access_list, write_log_streams
 
 HTTPS = 443
 # A server and what compares; it runs for minutes, once a month.
@@ -122,18 +123,8 @@ class RestoreCheck(pulumi.ComponentResource):
         grants: Mapping[str, pulumi.Input[str] | None],
         tags: Mapping[str, pulumi.Input[str]] | None = None,
     ) -> aws.iam.Role:
-        role = aws.iam.Role(
-            f"{self._name}-{bearer}-role",
-            assume_role_policy=rendered(trust_service, "ecs-tasks.amazonaws.com", self._logs.arn),
-            tags=tags,
-            opts=self._child,
-        )
-        for purpose, document in grants.items():
-            if document is not None:
-                aws.iam.RolePolicy(
-                    f"{self._name}-{bearer}-{purpose}", role=role.name, policy=document, opts=self._child
-                )
-        return role
+        name, logs = f"{self._name}-{bearer}", self._logs.arn
+        return role_for_task(name, grants, log_group_arn=logs, tags=tags, opts=self._child)[0]
 
     def _access_list(self, task_role: aws.iam.Role) -> str:
         path = f"/{pulumi.get_project()}/{pulumi.get_stack()}/{DRILL}"
@@ -168,18 +159,8 @@ class RestoreCheck(pulumi.ComponentResource):
             reading_user=READING_USER,
             restored_user=SERVER_USER,
             access_list=access_list,
-        ).apply(lambda known: json.dumps(drill_definition(**known)))
-        return aws.ecs.TaskDefinition(
-            f"{self._name}-task",
-            family=f"{pulumi.get_project()}-{pulumi.get_stack()}-{DRILL}".replace(".", "-"),
-            requires_compatibilities=["FARGATE"],
-            network_mode="awsvpc",
-            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
-            cpu=CPU,
-            memory=MEMORY,
-            execution_role_arn=execution_role.arn,
-            task_role_arn=task_role.arn,
-            volumes=[{"name": SCRATCH}],
-            container_definitions=containers,
-            opts=self._child,
-        )
+        ).apply(lambda known: drill_definition(**known))
+        return task_definition(
+            self._name, containers, family=DRILL, cpu=CPU, memory=MEMORY, task_role=task_role,
+            execution_role=execution_role, opts=self._child,
+        )  # fmt: skip

@@ -1,6 +1,5 @@
 """The tracking server: MLflow on Fargate, as many tasks as the load asks for."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +9,13 @@ import pulumi_aws as aws
 
 from backend_store import Connection
 from connections import DEPLOYMENT_PERCENT
-from containers import CONTAINER, LOG_STREAMS, PORT, SCRATCH, container_definitions
+from containers import CONTAINER, LOG_STREAMS, PORT, container_definitions
 from documents import rendered
 from doorway import Doorway, let_through
+from fargate import role_for_task, task_definition
 from front_door import Entrance
 from network import ANYWHERE, Site
-from policies import trust_service, write_log_streams
+from policies import write_log_streams
 from scaling import Scaling, ScalingArgs
 
 HTTPS = 443
@@ -160,18 +160,9 @@ class TrackingServer(pulumi.ComponentResource):
         return group
 
     def _role(self, bearer: str, grants: Mapping[str, pulumi.Input[str] | None]) -> aws.iam.Role:
-        role = aws.iam.Role(
-            f"{self._name}-{bearer}-role",
-            assume_role_policy=rendered(trust_service, "ecs-tasks.amazonaws.com", self._logs.arn),
-            opts=self._child,
-        )
-        self._before_start += [
-            aws.iam.RolePolicy(
-                f"{self._name}-{bearer}-{purpose}", role=role.name, policy=document, opts=self._child
-            )
-            for purpose, document in grants.items()
-            if document is not None
-        ]
+        name, logs = f"{self._name}-{bearer}", self._logs.arn
+        role, policies = role_for_task(name, grants, log_group_arn=logs, opts=self._child)
+        self._before_start += policies
         return role
 
     def _task_definition(
@@ -192,22 +183,12 @@ class TrackingServer(pulumi.ComponentResource):
             server_id=args.entrance.server_id,
             hosts=args.entrance.hosts,
             origins=args.entrance.origins,
-        ).apply(lambda known: json.dumps(container_definitions(**known)))
-        return aws.ecs.TaskDefinition(
-            f"{self._name}-task",
-            family=f"{pulumi.get_project()}-{pulumi.get_stack()}".replace(".", "-"),
-            requires_compatibilities=["FARGATE"],
-            network_mode="awsvpc",
-            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
-            cpu=str(args.cpu),
-            memory=str(args.memory),
-            execution_role_arn=execution_role.arn,
-            task_role_arn=task_role.arn,
-            volumes=[{"name": SCRATCH}],
-            container_definitions=containers,
+        ).apply(lambda known: container_definitions(**known))
+        return task_definition(
+            self._name, containers, cpu=str(args.cpu), memory=str(args.memory), task_role=task_role,
+            execution_role=execution_role, opts=self._child,
             skip_destroy=True,  # ECS rolls back to the revision before this one
-            opts=self._child,
-        )
+        )  # fmt: skip
 
     def _service(self, task_definition: aws.ecs.TaskDefinition) -> aws.ecs.Service:
         args = self._args
