@@ -50,6 +50,14 @@ def test_32_clients_on_the_same_keys_end_in_mlflows_latest_values(servers: dict[
     assert len(ours["metrics"]) > 0
 
 
+def test_what_a_client_sends_again_is_answered_here_too(servers: dict[str, Server]) -> None:
+    server = servers["ours"]
+    server.seed()
+    first, again = write(server, 0), write(server, 0)
+    assert {(answer.status, answer.fast) for answer in first + again} == {(200, True)}
+    assert len(server.rows()["metrics"]) == len(first)
+
+
 def test_of_32_clients_that_give_a_parameter_their_own_value_one_is_told_it_did(
     servers: dict[str, Server],
 ) -> None:

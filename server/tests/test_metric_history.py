@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -16,28 +17,21 @@ OTHER = "f" * 32
 
 
 class Store:
-    """Gives as many points as the statement asks for, and keeps what it was asked."""
+    """Gives as many points as the statement asks for, as one text, and keeps what it was asked."""
 
     def __init__(self, points: int = 10) -> None:
-        self.points = [f'{{"step": {step}}}' for step in range(points)]
+        self.steps = range(points)
         self.asked: dict[str, Any] = {}
 
     @contextmanager
     def ManagedSessionMaker(self) -> Iterator[Any]:  # noqa: N802 - MLflow's name
         yield self
 
-    def execute(self, _statement: Any, values: dict[str, Any], **_: Any) -> Any:
+    def execute(self, _statement: Any, values: dict[str, Any]) -> Any:
         self.asked = values
         end = None if values["limit"] is None else values["offset"] + values["limit"]
-        self._found = self.points[values["offset"] : end]
-        return self
-
-    def scalars(self) -> Any:
-        return self
-
-    def partitions(self) -> Iterator[list[str]]:
-        for start in range(0, len(self._found), 3):
-            yield self._found[start : start + 3]
+        points = [f'{values["before"]}1, "step": {step}}}' for step in self.steps[values["offset"] : end]]
+        return SimpleNamespace(one=lambda: (len(points), ", ".join(points) or None))
 
 
 def history(store: Store, query: str) -> dict[str, Any] | None:
@@ -78,6 +72,12 @@ def test_pages_follow_each_other_until_there_is_no_more() -> None:
     assert steps(page) == [8, 9]
     assert page is not None
     assert "next_page_token" not in page
+
+
+def test_a_page_ends_where_a_point_begins_whatever_the_key_says() -> None:
+    key = quote('a, {"key": "b", "value": 1')
+    page = history(Store(), f"run_id={RUN}&metric_key={key}&max_results=4")
+    assert steps(page) == [0, 1, 2, 3]
 
 
 def test_a_page_that_holds_all_has_no_token() -> None:

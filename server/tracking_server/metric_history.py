@@ -13,8 +13,7 @@ from .plain_query import plain_query
 
 NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 MOST_RUNS = 100
-# Fetched together, so that Python holds no second copy of a long history.
-IN_PARTS = {"yield_per": 10_000}
+SEPARATOR = ", "
 # As Python writes a float: Postgres leaves out the point of a whole number, and writes 1e+15 from there on.
 VALUE = """
 CASE WHEN is_nan THEN :nan
@@ -23,18 +22,20 @@ CASE WHEN is_nan THEN :nan
 # One point, as text: the caller gives the key, which Python writes.
 POINT = f""":before || {VALUE} || ', "timestamp": ' || timestamp || ', "step": ' || step"""
 ENDS_WITH_RUN = """ || ', "run_id": "' || run_uuid || '"}'"""
+# One row with all points of a statement, in its order: a row for each took three times as long to fetch.
+ALL = f"SELECT count(*), string_agg(point, '{SEPARATOR}') FROM (%s) AS points"  # noqa: S608
 ACCESSIBLE = """
 SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
 WHERE run_uuid = ANY(:runs) AND experiments.workspace = :workspace
 """
 # In the order of MLflow's own statement.
 POINTS = f"""
-SELECT {POINT} :end FROM metrics WHERE key = :name AND run_uuid IN ({ACCESSIBLE})
+SELECT {POINT} :end AS point FROM metrics WHERE key = :name AND run_uuid IN ({ACCESSIBLE})
 ORDER BY run_uuid, timestamp, step, value OFFSET :offset LIMIT :limit
 """  # noqa: S608 - constants
 # The answer for several runs names each point's.
-ONE = text(POINTS.replace(":end", "|| '}'"))
-BULK = text(POINTS.replace(":end", ENDS_WITH_RUN))
+ONE = text(ALL % POINTS.replace(":end", "|| '}'"))
+BULK = text(ALL % POINTS.replace(":end", ENDS_WITH_RUN))
 
 
 def one(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
@@ -53,14 +54,15 @@ def one(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
     limit = int(most) if most else None
     asked_for = {"workspace": workspace, "runs": [run], "offset": offset, "limit": limit and limit + 1}
     with store.ManagedSessionMaker() as session:
-        points = written(session, ONE, name, **asked_for)
-    if not points:
+        number, points = written(session, ONE, name, **asked_for)
+    if not number:
         return None
     token = ""
-    if limit and len(points) > limit:
-        del points[limit:]
+    if limit and number > limit:
+        # A quote in a key is escaped, so that only a point begins like this.
+        points = points[: points.rfind(SEPARATOR + '{"key": "')]
         token = f', "next_page_token": "{SearchUtils.create_page_token(offset + limit).decode()}"'
-    return f'{{"metrics": [{", ".join(points)}]{token}}}'.encode()
+    return f'{{"metrics": [{points}]{token}}}'.encode()
 
 
 def bulk(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
@@ -74,16 +76,16 @@ def bulk(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None
     limit = min(int(most), MAX_RESULTS_GET_METRIC_HISTORY)
     runs, name = asked["run_id"], asked["metric_key"][0]
     with store.ManagedSessionMaker() as session:
-        points = written(
+        number, points = written(
             session, BULK, name, nan="NaN", workspace=workspace, runs=runs, offset=0, limit=limit
         )
-    return f'{{"metrics": [{", ".join(points)}]}}'.encode() if points else None
+    return f'{{"metrics": [{points}]}}'.encode() if number else None
 
 
-def written(session: Any, statement: TextClause, name: str, nan: str = '"NaN"', **values: Any) -> list[str]:
-    """Return the points that a statement selects, each as JSON; `nan` is how they write it."""
+def written(
+    session: Any, statement: TextClause, name: str, nan: str = '"NaN"', **values: Any
+) -> tuple[int, str]:
+    """Return how many points a statement selects, and their JSON; `nan` is how they write it."""
     values |= {"name": name, "before": f'{{"key": {json.dumps(name)}, "value": ', "nan": nan}
-    points: list[str] = []
-    for part in session.execute(statement, values, execution_options=IN_PARTS).scalars().partitions():
-        points.extend(part)
-    return points
+    number, points = session.execute(statement, values).one()
+    return number, points

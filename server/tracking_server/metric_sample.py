@@ -6,7 +6,7 @@ from typing import Any
 from mlflow.server.handlers import MAX_RESULTS_PER_RUN, MAX_RUNS_GET_METRIC_HISTORY_BULK
 from sqlalchemy import text
 
-from .metric_history import ACCESSIBLE, ENDS_WITH_RUN, NUMBER, POINT, written
+from .metric_history import ACCESSIBLE, ALL, ENDS_WITH_RUN, NUMBER, POINT, written
 from .plain_query import plain_query
 
 STEP = re.compile(r"0|-?[1-9][0-9]{0,8}", re.ASCII)
@@ -21,14 +21,14 @@ WITH numbered AS (
 ), bucketed AS (
     SELECT *, points / :most AS size, points % :most * (points / :most + 1) AS in_larger FROM numbered
 )
-SELECT {POINT} {ENDS_WITH_RUN}
+SELECT {POINT} {ENDS_WITH_RUN} AS point
 FROM bucketed JOIN unnest(:runs) WITH ORDINALITY AS asked (run, nth) ON run_uuid = run
 WHERE place = points - 1 OR place < points - size AND CASE
     WHEN place < in_larger THEN place % (size + 1) ELSE (place - in_larger) % size END = 0
 ORDER BY nth, place
 """  # noqa: S608 - constants
-WHOLE = text(SAMPLE.replace(":range", ""))
-BETWEEN = text(SAMPLE.replace(":range", "AND step BETWEEN :first AND :last"))
+WHOLE = text(ALL % SAMPLE.replace(":range", ""))
+PART = text(ALL % SAMPLE.replace(":range", "AND step BETWEEN :first AND :last"))
 
 
 def sample(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | None:
@@ -51,5 +51,5 @@ def sample(store: Any, workspace: str, query: bytes, _body: bytes) -> bytes | No
     with store.ManagedSessionMaker() as session:
         if session.scalar(ACCESSIBLE_RUNS, {"runs": runs, "workspace": workspace}) < len(set(runs)):
             return None
-        points = written(session, BETWEEN if between else WHOLE, name, **values)
-    return f'{{"metrics": [{", ".join(points)}]}}'.encode() if points else b"{}"
+        number, points = written(session, PART if between else WHOLE, name, **values)
+    return f'{{"metrics": [{points}]}}'.encode() if number else b"{}"

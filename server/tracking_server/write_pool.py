@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
+from psycopg2.errors import UniqueViolation
+
 from .async_connection import FAILURES, close, finish
 from .connections import WRITES
 from .database import words
 from .plain_writes import Write
-from .write_statement import EXECUTE, PREPARE, SETTINGS, arguments
+from .write_statement import EXECUTE, NEW, PREPARE, REPEATED, SETTINGS, arguments
 
 # In one commit; one request may be as large by itself.
 ROWS_AT_ONCE = 1000
@@ -106,9 +108,14 @@ class WritePool:
 
 
 async def _execute(connection: Any, group: list[Asked]) -> set[int]:
+    given = arguments([(write, workspace) for write, workspace, _ in group])
     cursor = connection.cursor()
-    cursor.execute(EXECUTE, arguments([(write, workspace) for write, workspace, _ in group]))
-    await finish(connection)
+    try:
+        cursor.execute(EXECUTE.format(NEW), given)
+        await finish(connection)
+    except UniqueViolation:
+        cursor.execute(EXECUTE.format(REPEATED), given)
+        await finish(connection)
     return {number for (number,) in cursor.fetchall()}
 
 
