@@ -13,8 +13,8 @@ from .database import words
 from .plain_writes import Write
 from .write_statement import EXECUTE, NEW, PREPARE, REPEATED, SETTINGS, arguments
 
-# In one commit; one request may be as large by itself.
-ROWS_AT_ONCE = 1000
+# In one commit; one request may be half as large.
+ROWS_AT_ONCE = 2000
 # Beyond it MLflow's own threads take what comes.
 MOST_WAITING = 1000
 # Above the statement's own timeout: only a lost network takes as long.
