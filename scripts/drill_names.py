@@ -11,7 +11,6 @@ from stack_outputs import MAKE_ANEW, REGION, ROLE_ARN, fault, parse
 # task's role with it; no right is given to a role without it, and nothing is deleted without it.
 TAG = "mlflow-tracking:restore-drill"
 CONTAINER = "restore-drill"
-PREFIX = "task"  # of the log streams
 OLDER = "the stack is older than the drill: pulumi up, then pulumi stack output --json"
 PATTERNS = {
     "instance": (re.compile(r"[a-z][a-z0-9-]{0,62}"), "an RDS instance's name"),

@@ -6,6 +6,7 @@ import pytest
 from botocore.stub import Stubber
 
 import drill_task
+import ecs_task
 from drill_names import TAG
 from drill_task import DrillTasks
 from restored_instance import DrillError, RefusedError
@@ -16,7 +17,7 @@ TASK = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/tracking-server-cluster-1a2b3c4/01
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
-    monkeypatch.setattr(drill_task, "POLL_SECONDS", 0)
+    monkeypatch.setattr(ecs_task, "POLL_SECONDS", 0)
     monkeypatch.setattr(drill_task, "LOG_SECONDS", 0)
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "-", "aws_secret_access_key": "-"}
     stubbers = {name: Stubber(boto3.client(name, **keys)) for name in ("ecs", "logs")}

@@ -5,6 +5,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+import ecs_task
 import migration_task
 from migration_task import MigrationTask
 from scripts.tests.upgrade import KEYS, NAMES, NETWORK
@@ -16,7 +17,7 @@ MIGRATE = ["python", "-m", "tracking_server.migrate"]
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
-    monkeypatch.setattr(migration_task, "POLL_SECONDS", 0)
+    monkeypatch.setattr(ecs_task, "POLL_SECONDS", 0)
     monkeypatch.setattr(migration_task, "LOG_SECONDS", 0)
     stubbers = {name: Stubber(boto3.client(name, **KEYS)) for name in ("ecs", "logs")}
     for stubber in stubbers.values():
@@ -64,6 +65,7 @@ def run(aws: dict[str, Stubber], command: list[str], code: int | None, *adopting
             "startFromHead": True,
         },
     )
+    ecs.add_response("describe_tasks", {"tasks": [stopped]})  # for the exit code
 
 
 def test_what_it_says_is_passed_on(

@@ -9,7 +9,8 @@ from unittest.mock import Mock
 import pytest
 
 import restore_drill
-from drill_names import CONTAINER, PREFIX, TAG
+from drill_names import CONTAINER, TAG
+from ecs_task import STREAMS
 from restore_drill import Drill
 from restored_instance import DrillError
 from scripts.tests.drill import NAMES, OUTPUTS
@@ -128,4 +129,4 @@ def test_what_is_marked_is_marked_alike_in_the_stack_and_in_the_script() -> None
     assert f'TAG = "{TAG}"\n' in (infra / "restore_check.py").read_text()
     containers = (infra / "containers.py").read_text()
     assert f'DRILL = "{CONTAINER}"\n' in containers
-    assert f'LOG_STREAMS = "{PREFIX}"' in containers
+    assert f'LOG_STREAMS = "{STREAMS}"' in containers
