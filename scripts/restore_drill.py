@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 import boto3
 from botocore.exceptions import BotoCoreError
 
-import drill_report
 from bad_input import BadInputError
-from drill_names import DrillNames, find_drill
-from drill_preflight import preflight_faults
-from drill_remains import FAILURES, DrillRemains
-from drill_task import DrillTasks
+from drill.instance import RestoredInstance
+from drill.login import RestoredLogin
+from drill.names import DrillNames, find_drill
+from drill.preflight import preflight_faults
+from drill.remains import FAILURES, DrillRemains
+from drill.report import tell
+from drill.tasks import DrillTasks
 from identity import IdentityError, caller_arn
-from restored_instance import RestoredInstance
-from restored_login import RestoredLogin
 from stack_outputs import read_outputs
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -104,7 +104,7 @@ class Drill:
             BOUND=str(asked["bound"]),
             SAMPLES=str(samples),
         )
-        return drill_report.tell(report, (started - newest).total_seconds(), begun)
+        return tell(report, (started - newest).total_seconds(), begun)
 
     def _remove(self) -> int:
         """Remove what drills made, and say what is left if that does not come to its end."""

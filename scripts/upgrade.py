@@ -18,9 +18,9 @@ from bad_input import BadInputError
 from identity import IdentityError, caller_arn
 from reachability import UnreachableError, address_fault
 from stack_outputs import read_outputs
-from stack_upgrade import Upgrade
-from upgrade_error import UpgradeError
-from upgrade_names import find_upgrade
+from upgrading.error import UpgradeError
+from upgrading.names import find_upgrade
+from upgrading.stack import Upgrade
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

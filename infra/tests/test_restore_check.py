@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from drill_names import PATTERNS
+from drill.names import PATTERNS
 from infra.tests.test_tracking_server import actions, statements
 from rehearsal.deployment import Deployment
 from restore_check import TAG

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from drill_names import DrillNames, find_drill
-from drill_preflight import SIMULATE, rights
+from drill.login import POLICY
+from drill.names import DrillNames, find_drill
+from drill.preflight import SIMULATE, rights
 from rehearsal.ecs_agent import EcsAgent
 from rehearsal.laptop import ROOT
 from rehearsal.processes import tied, wait_until
 from rehearsal.rds_restore import RdsRestore
 from rehearsal.stack import RehearsedStack
-from restored_login import POLICY
 
 DRILL = (sys.executable, "scripts/restore_drill.py")
 DRILL_SECONDS = 200

@@ -12,7 +12,7 @@ import psycopg2.errors
 import pytest
 from botocore.exceptions import ClientError
 
-from drill_names import TAG
+from drill.names import TAG
 from rehearsal.backups import RestoredPostgres
 from rehearsal.ecs_agent import EcsAgent
 from rehearsal.emulator import REGION

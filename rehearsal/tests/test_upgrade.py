@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal.older_release import RELEASES
 from rehearsal.tests.upgraded import NEWER, Client, Upgraded, older
-from upgrade_snapshot import PAUSE_TAG, tags
+from upgrading.snapshot import PAUSE_TAG, tags
 
 pytestmark = pytest.mark.rehearsal
 

@@ -12,7 +12,7 @@ from rehearsal.older_release import RELEASES
 from rehearsal.processes import wait_until
 from rehearsal.teams import TEAM
 from rehearsal.tests.upgraded import NEWER, OLDER, Client, Upgraded, older
-from upgrade_snapshot import STOPPED_TAG, TAG, TASKS_TAG, tags
+from upgrading.snapshot import STOPPED_TAG, TAG, TASKS_TAG, tags
 
 pytestmark = pytest.mark.rehearsal
 

@@ -9,11 +9,11 @@ from unittest.mock import Mock
 import pytest
 
 import restore_drill
-from drill_names import CONTAINER, TAG
+from drill.instance import DrillError
+from drill.names import CONTAINER, TAG
 from ecs_task import STREAMS
 from restore_drill import Drill
-from restored_instance import DrillError
-from scripts.tests.drill import NAMES, OUTPUTS
+from scripts.tests.drill.names import NAMES, OUTPUTS
 
 
 def never(*_: object, **__: object) -> Any:

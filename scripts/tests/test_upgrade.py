@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import upgrade
-from scripts.tests.upgrade import OUTPUTS
+from scripts.tests.upgrading.names import OUTPUTS
 
 BAD_INPUT = 2
 PULUMI = "#!/bin/sh\ncat {outputs}\n"

@@ -5,11 +5,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from drill_names import TAG
-from drill_remains import DrillRemains
-from restored_instance import BY_TAG, DrillError, RefusedError
-from restored_login import POLICY
-from scripts.tests.drill import LIVE, NAMES
+from drill.instance import BY_TAG, DrillError, RefusedError
+from drill.login import POLICY
+from drill.names import TAG
+from drill.remains import DrillRemains
+from scripts.tests.drill.names import LIVE, NAMES
 
 COPY = f"{LIVE}-drill-20261123120000"
 DESCRIBED = {"DBInstanceIdentifier": COPY, "TagList": [{"Key": BY_TAG, "Value": "hedy"}]}

@@ -5,11 +5,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-import ecs_task
-import migration_task
-from migration_task import MigrationTask
-from scripts.tests.upgrade import KEYS, NAMES, NETWORK
-from upgrade_error import UpgradeError
+from scripts.tests.upgrading.names import KEYS, NAMES, NETWORK
+from upgrading.error import UpgradeError
+from upgrading.migration import MigrationTask
 
 TASK = f"{NAMES.cluster.replace('cluster/', 'task/')}/0123456789abcdef"
 MIGRATE = ["python", "-m", "tracking_server.migrate"]
@@ -17,8 +15,8 @@ MIGRATE = ["python", "-m", "tracking_server.migrate"]
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
-    monkeypatch.setattr(ecs_task, "POLL_SECONDS", 0)
-    monkeypatch.setattr(migration_task, "LOG_SECONDS", 0)
+    monkeypatch.setattr("ecs_task.POLL_SECONDS", 0)
+    monkeypatch.setattr("upgrading.migration.LOG_SECONDS", 0)
     stubbers = {name: Stubber(boto3.client(name, **KEYS)) for name in ("ecs", "logs")}
     for stubber in stubbers.values():
         stubber.activate()

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from upgrade_names import UpgradeNames
-from upgrade_snapshot import STOPPED_TAG, TASKS_TAG
+from upgrading.names import UpgradeNames
+from upgrading.snapshot import STOPPED_TAG, TASKS_TAG
 
 NOTHING_CHANGED = "nothing that serves was changed; git checkout <what ran before> && pulumi up"
 SERVERS_STOPPED = (

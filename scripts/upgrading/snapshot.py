@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from upgrade_error import UpgradeError
+from upgrading.error import UpgradeError
 
 # Its value is the image that the stack is upgraded to.
 TAG = "mlflow-tracking:upgrade"

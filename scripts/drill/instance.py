@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drill_names import TAG, DrillNames
+from drill.names import TAG, DrillNames
 
 BY_TAG = f"{TAG}-by"
 POLL_SECONDS = 5

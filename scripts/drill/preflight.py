@@ -6,10 +6,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from drill_names import DrillNames
+from drill.instance import NO_LONGER_THERE, RestoredInstance, copies_of
+from drill.login import RestoredLogin
+from drill.names import DrillNames
 from identity import DENIED
-from restored_instance import NO_LONGER_THERE, RestoredInstance, copies_of
-from restored_login import RestoredLogin
 
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 SIMULATE = "iam:SimulatePrincipalPolicy"

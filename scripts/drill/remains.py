@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drill_names import TAG, DrillNames
-from drill_task import DrillTasks
-from restored_instance import BY_TAG, DrillError, RefusedError, RestoredInstance, tags
-from restored_login import POLICY, RestoredLogin
+from drill.instance import BY_TAG, DrillError, RefusedError, RestoredInstance, tags
+from drill.login import POLICY, RestoredLogin
+from drill.names import TAG, DrillNames
+from drill.tasks import DrillTasks
 
 FAILURES = (DrillError, RefusedError, ClientError, BotoCoreError)
 

@@ -6,10 +6,9 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-import upgrade_snapshot
-from scripts.tests.upgrade import DATABASE, KEYS
-from upgrade_error import UpgradeError
-from upgrade_snapshot import TAG, TASKS_TAG, UpgradeSnapshot
+from scripts.tests.upgrading.names import DATABASE, KEYS
+from upgrading.error import UpgradeError
+from upgrading.snapshot import TAG, TASKS_TAG, UpgradeSnapshot
 
 IMAGE = "registry/server@sha256:0123"
 ARN = "arn:aws:rds:eu-west-1:111122223333:snapshot:made"
@@ -17,7 +16,7 @@ ARN = "arn:aws:rds:eu-west-1:111122223333:snapshot:made"
 
 @pytest.fixture
 def rds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    monkeypatch.setattr(upgrade_snapshot, "POLL_SECONDS", 0)
+    monkeypatch.setattr("upgrading.snapshot.POLL_SECONDS", 0)
     with Stubber(boto3.client("rds", **KEYS)) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()

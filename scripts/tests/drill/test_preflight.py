@@ -7,9 +7,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from drill_names import TAG
-from drill_preflight import preflight_faults, rights
-from scripts.tests.drill import ACCOUNT, LIVE, NAMES
+from drill.names import TAG
+from drill.preflight import preflight_faults, rights
+from scripts.tests.drill.names import ACCOUNT, LIVE, NAMES
 
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/hedy"
 QUOTAS = {"DBInstances": (3, 40), "AllocatedStorage": (60, 1000)}

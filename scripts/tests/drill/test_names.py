@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from bad_input import BadInputError
-from drill_names import PATTERNS, find_drill
-from scripts.tests.drill import NAMES, OUTPUTS
+from drill.names import PATTERNS, find_drill
+from scripts.tests.drill.names import NAMES, OUTPUTS
 
 
 def faults(**changes: Any) -> list[str]:

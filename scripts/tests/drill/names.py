@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drill_names import DrillNames
+from drill.names import DrillNames
 
 LIVE = "backend-store-1a2b3c4-d5e6f70"
 ACCOUNT = "111122223333"

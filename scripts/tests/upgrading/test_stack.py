@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from scripts.tests.upgrade import KEYS, NAMES
-from stack_upgrade import Upgrade
-from upgrade_snapshot import PAUSE_TAG, TAG
+from scripts.tests.upgrading.names import KEYS, NAMES
+from upgrading.snapshot import PAUSE_TAG, TAG
+from upgrading.stack import Upgrade
 
 SERVICES = ("application-autoscaling", "ecs", "logs", "rds")
 

@@ -5,10 +5,10 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from drill_names import TAG
-from restored_instance import RefusedError
-from restored_login import POLICY, RestoredLogin
-from scripts.tests.drill import ACCOUNT, LIVE, NAMES
+from drill.instance import RefusedError
+from drill.login import POLICY, RestoredLogin
+from drill.names import TAG
+from scripts.tests.drill.names import ACCOUNT, LIVE, NAMES
 
 
 @pytest.fixture

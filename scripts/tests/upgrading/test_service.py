@@ -5,10 +5,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-import upgraded_service
-from scripts.tests.upgrade import KEYS, NAMES
-from upgrade_error import UpgradeError
-from upgraded_service import UpgradedService
+from scripts.tests.upgrading.names import KEYS, NAMES
+from upgrading.error import UpgradeError
+from upgrading.service import UpgradedService
 
 ASKED = {"cluster": NAMES.cluster, "service": NAMES.service}
 TASK = f"{NAMES.cluster.replace('cluster/', 'task/')}/0123456789abcdef"
@@ -16,7 +15,7 @@ TASK = f"{NAMES.cluster.replace('cluster/', 'task/')}/0123456789abcdef"
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
-    monkeypatch.setattr(upgraded_service, "POLL_SECONDS", 0)
+    monkeypatch.setattr("upgrading.service.POLL_SECONDS", 0)
     stubbers = {name: Stubber(boto3.client(name, **KEYS)) for name in ("ecs", "application-autoscaling")}
     for stubber in stubbers.values():
         stubber.activate()
@@ -69,7 +68,7 @@ def test_a_pause_suspends_scaling_first_and_waits_for_the_end_of_what_drains(
 def test_tasks_that_do_not_end_are_told(
     aws: dict[str, Stubber], service: UpgradedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgraded_service, "STOP_SECONDS", -1)
+    monkeypatch.setattr("upgrading.service.STOP_SECONDS", -1)
     aws["application-autoscaling"].add_response("register_scalable_target", {})
     aws["ecs"].add_response("update_service", {})
     listed(aws["ecs"], "RUNNING")
@@ -90,7 +89,7 @@ def test_autoscaling_has_the_service_again_once_its_tasks_run(
 def test_tasks_that_do_not_start_are_told_in_ecs_words_and_the_pause_goes_on(
     aws: dict[str, Stubber], service: UpgradedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgraded_service, "START_SECONDS", -1)
+    monkeypatch.setattr("upgrading.service.START_SECONDS", -1)
     aws["ecs"].add_response("update_service", {}, {**ASKED, "desiredCount": 2})
     aws["ecs"].add_response(
         "describe_services", described(0, 2, events=[{"message": "unable to pull secrets"}])

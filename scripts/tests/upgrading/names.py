@@ -3,7 +3,7 @@
 from typing import Any
 
 from scripts.tests.conftest import OUTPUTS as STACK_OUTPUTS
-from upgrade_names import UpgradeNames
+from upgrading.names import UpgradeNames
 
 ACCOUNT = "111122223333"
 DATABASE = "backend-store-1a2b3c4-d5e6f70"

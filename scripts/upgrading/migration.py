@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ecs_task import EcsTask, TaskError
-from upgrade_error import UpgradeError
-from upgrade_names import UpgradeNames
+from upgrading.error import UpgradeError
+from upgrading.names import UpgradeNames
 
 CONTAINER = "migration"
 COMMAND = ["python", "-m", "tracking_server.migrate"]

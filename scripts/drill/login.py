@@ -5,8 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drill_names import TAG, DrillNames
-from restored_instance import RefusedError
+from drill.instance import RefusedError
+from drill.names import TAG, DrillNames
 
 POLICY = "restore-drill-copy"
 

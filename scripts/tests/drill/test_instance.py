@@ -8,10 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-import restored_instance
-from drill_names import TAG
-from restored_instance import DrillError, RefusedError, RestoredInstance, copies_of
-from scripts.tests.drill import LIVE, NAMES
+from drill.instance import DrillError, RefusedError, RestoredInstance, copies_of
+from drill.names import TAG
+from scripts.tests.drill.names import LIVE, NAMES
 
 
 def described(name: str, status: str = "available", **marks: str) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def copy(name: str = "copy", status: str = "available", of: str = LIVE) -> dict[
 
 @pytest.fixture
 def rds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    monkeypatch.setattr(restored_instance, "POLL_SECONDS", 0)
+    monkeypatch.setattr("drill.instance.POLL_SECONDS", 0)
     client = boto3.client("rds", region_name="eu-west-1", aws_access_key_id="-", aws_secret_access_key="-")
     with Stubber(client) as stubber:
         yield stubber

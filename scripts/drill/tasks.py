@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from drill_names import CONTAINER, TAG, DrillNames
+from drill.instance import DrillError, RefusedError
+from drill.names import CONTAINER, TAG, DrillNames
 from ecs_task import EcsTask, TaskError
-from restored_instance import DrillError, RefusedError
 
 # A comparison reads every table of both databases once.
 TASK_SECONDS = 4 * 3600

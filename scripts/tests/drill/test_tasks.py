@@ -5,20 +5,18 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-import drill_task
-import ecs_task
-from drill_names import TAG
-from drill_task import DrillTasks
-from restored_instance import DrillError, RefusedError
-from scripts.tests.drill import ACCOUNT, LIVE, NAMES
+from drill.instance import DrillError, RefusedError
+from drill.names import TAG
+from drill.tasks import DrillTasks
+from scripts.tests.drill.names import ACCOUNT, LIVE, NAMES
 
 TASK = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/tracking-server-cluster-1a2b3c4/0123456789abcdef"
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
-    monkeypatch.setattr(ecs_task, "POLL_SECONDS", 0)
-    monkeypatch.setattr(drill_task, "LOG_SECONDS", 0)
+    monkeypatch.setattr("ecs_task.POLL_SECONDS", 0)
+    monkeypatch.setattr("drill.tasks.LOG_SECONDS", 0)
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "-", "aws_secret_access_key": "-"}
     stubbers = {name: Stubber(boto3.client(name, **keys)) for name in ("ecs", "logs")}
     for stubber in stubbers.values():

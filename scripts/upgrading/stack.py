@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 import boto3
 
-from migration_task import MigrationTask
 from reachability import wait_for_server
 from stack_outputs import PROJECT, read_outputs
-from upgrade_error import UpgradeError
-from upgrade_names import UpgradeNames, find_upgrade
-from upgrade_snapshot import PAUSE_TAG, STOPPED_TAG, TASKS_TAG, UpgradeSnapshot
-from upgraded_service import UpgradedService
+from upgrading.error import UpgradeError
+from upgrading.migration import MigrationTask
+from upgrading.names import UpgradeNames, find_upgrade
+from upgrading.service import UpgradedService
+from upgrading.snapshot import PAUSE_TAG, STOPPED_TAG, TASKS_TAG, UpgradeSnapshot
+from upgrading.way_back import NOTHING_CHANGED, SERVERS_STOPPED, restore
 from verification import EXPORTED_KEYS
-from way_back import NOTHING_CHANGED, SERVERS_STOPPED, restore
 
 SERVER_SECONDS = 300
 

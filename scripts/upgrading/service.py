@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from upgrade_error import UpgradeError
-from upgrade_names import UpgradeNames
+from upgrading.error import UpgradeError
+from upgrading.names import UpgradeNames
 
 POLL_SECONDS = 2
 # The load balancer's deregistration delay, then the container's stopTimeout; twice both.

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from bad_input import BadInputError
-from scripts.tests.upgrade import NAMES, OUTPUTS
-from upgrade_names import find_upgrade
+from scripts.tests.upgrading.names import NAMES, OUTPUTS
+from upgrading.names import find_upgrade
 
 
 def changed(**values: Any) -> str:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-import drill_report
+from drill.report import tell
 
 DIFFERENT_TABLE = {"name": "metrics", "rows": 9, "changed": 0, "removed": 0, "lost": 2, "different": 1}
 EQUAL_TABLE = {"name": "runs", "rows": 1234, "changed": 3, "removed": 1, "lost": 0, "different": 0}
@@ -26,7 +26,7 @@ def report(*tables: dict[str, Any], faults: list[str]) -> dict[str, Any]:
 
 def test_a_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     found = report(EQUAL_TABLE, DIFFERENT_TABLE, faults=["metrics: 2 rows"])
-    assert drill_report.tell(found, 252.4, BEGUN) is False
+    assert tell(found, 252.4, BEGUN) is False
     said = capsys.readouterr()
     assert "DIFFERENT metrics: 2 rows" in said.err
     assert "differences: 1" in said.out
@@ -36,7 +36,7 @@ def test_a_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_a_difference_all_is_equal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert drill_report.tell(report(EQUAL_TABLE, *OTHER_TABLES, faults=[]), 1, BEGUN) is True
+    assert tell(report(EQUAL_TABLE, *OTHER_TABLES, faults=[]), 1, BEGUN) is True
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "equal"
     (others,) = [line.split() for line in said if line.startswith("2 others")]

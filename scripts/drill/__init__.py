@@ -1,0 +1,1 @@
+"""What the restore drill is made of."""

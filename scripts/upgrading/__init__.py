@@ -1,0 +1,1 @@
+"""What an upgrade is made of."""
