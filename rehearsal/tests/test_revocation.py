@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -122,7 +122,7 @@ def test_a_role_is_taken_out_and_tokens_signed_before_a_time(
 
 
 def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
-    running: RehearsedStack, callers: dict[str, Api], tmp_path: Any
+    running: RehearsedStack, callers: dict[str, Api], tmp_path: Path
 ) -> None:
     assert running.deployment
     config = copy.deepcopy(running.config)
@@ -147,7 +147,7 @@ def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
         assert (callers["writer"].status(), callers["reader"].status()) == (200, 200)
         role = after.outputs["teams"][NEW_TEAM]["writerRoleArn"]
         within_a_minute(Api(running, running.prerequisites.take(OTHER_PERSON, role)), 200)
-        _train(running, role, team=NEW_TEAM)
+        _train(running, role, tmp_path, team=NEW_TEAM)
     finally:
         back = SecondUp(running.emulator, after)
         deploy(Project(ROOT), STACK, running.config, cloud=back, log=lambda _: None)
@@ -156,13 +156,15 @@ def test_second_up_lets_in_a_new_team_and_shuts_out_whom_it_leaves_out(
             ssm.delete_parameter(Name=name)
 
 
-def _train(stack: RehearsedStack, role: str, *, team: str) -> None:
+def _train(stack: RehearsedStack, role: str, folder: Path, *, team: str) -> None:
     """Run a plain MLflow script as somebody of the team."""
     keys = stack.prerequisites.take(OTHER_PERSON, role)
     joined = {name: value for name, value in stack.laptop.environment.items() if name != "AWS_PROFILE"}
     done = subprocess.run(
         [sys.executable, "-c", TRAINING],
         env={**joined, **{name.upper(): value for name, value in keys.items()}, "MLFLOW_WORKSPACE": team},
+        # In no checkout: what is not committed in ours would be recorded too.
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=MINUTE,

@@ -160,5 +160,5 @@ def test_connections_cut_again_and_again_under_load_lose_and_double_nothing(
 
 
 def reason_not_blocked(world: World) -> str | None:
-    waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'hot_writes'"
+    waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'new_writes'"
     return None if world.rows(NAME, waiting) else "the statement waits for no lock"
