@@ -6,7 +6,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,34 +33,36 @@ def main(arguments: Sequence[str]) -> int:
     every = [SIZE, START, MEMORY, *SCENARIOS, artifact.NAME]
     parser.add_argument("scenarios", nargs="*", default=every, choices=[*every, []])
     chosen = parser.parse_args(arguments)
+    measured: list[Result] = []
+    code = 0
     try:
-        measured = _measured(chosen.scenarios or every, chosen.pairs)
+        measured.extend(_results(chosen.scenarios or every, chosen.pairs))
     except (NotReadyError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
-        return 1
-    results.report(measured)
-    return 0
+        code = 1
+    # The whole takes most of an hour: what was measured before a failure is kept.
+    if measured:
+        results.report(measured)
+    return code
 
 
-def _measured(scenarios: Sequence[str], pairs: int) -> list[Result]:
+def _results(scenarios: Sequence[str], pairs: int) -> Iterator[Result]:
     pythons = installed()
-    measured: list[Result] = []
     if SIZE in scenarios:
         sizes = {"ours": megabytes(pythons["ours"]), "stock_default": megabytes(pythons["stock_default"])}
-        measured.append(results.result(SIZE, "MB", [sizes], rate=False))
+        yield results.result(SIZE, "MB", [sizes], rate=False)
     if set(scenarios) == {SIZE}:
-        return measured
+        return
     with Postgres(durable=True) as postgres:
         print("seeding", flush=True)
         seed(postgres, [f"bench_{name}" for name in NAMES])
         if START in scenarios or MEMORY in scenarios:
-            measured += _starts(postgres, pythons, pairs)
+            yield from _starts(postgres, pythons, pairs)
         asked = [name for name in scenarios if name in SCENARIOS]
         if asked:
-            measured += _asked(postgres, pythons, asked, pairs)
+            yield from _asked(postgres, pythons, asked, pairs)
         if artifact.NAME in scenarios:
-            measured += artifact.measured(postgres, pythons, pairs)
-    return measured
+            yield from artifact.measured(postgres, pythons, pairs)
 
 
 def _starts(postgres: Postgres, pythons: dict[str, Path], pairs: int) -> list[Result]:
@@ -87,8 +89,9 @@ def _starts(postgres: Postgres, pythons: dict[str, Path], pairs: int) -> list[Re
     ]
 
 
-def _asked(postgres: Postgres, pythons: dict[str, Path], names: Sequence[str], pairs: int) -> list[Result]:
-    measured = []
+def _asked(
+    postgres: Postgres, pythons: dict[str, Path], names: Sequence[str], pairs: int
+) -> Iterator[Result]:
     with ExitStack() as stack:
         servers = {name: Contestant(name, pythons, postgres) for name in NAMES}
         for server in servers.values():
@@ -111,8 +114,7 @@ def _asked(postgres: Postgres, pythons: dict[str, Path], names: Sequence[str], p
                     numbers["bound"] = scenario.bound(bounds)
                 print(f"{name}, pair {pair + 1}: {numbers}", flush=True)
                 collected.append(numbers)
-            measured.append(results.result(name, scenario.unit, collected, rate=scenario.rate))
-    return measured
+            yield results.result(name, scenario.unit, collected, rate=scenario.rate)
 
 
 def _turns(pair: int) -> Sequence[str]:
