@@ -108,7 +108,6 @@ def _asked(
                 numbers: dict[str, float] = {}
                 for turn in _turns(pair):
                     servers[turn].resume()
-                    servers[turn].wait()
                     numbers[turn] = scenario.measure(servers[turn])
                     servers[turn].pause()
                 if scenario.bound:

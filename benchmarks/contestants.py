@@ -83,7 +83,7 @@ class Contestant:
         with ExitStack() as stack:
             stack.callback(self._log.unlink, missing_ok=True)
             stack.enter_context(self._process)
-            self.wait()
+            self._process.wait_ready(self._reason_not_ready, seconds=START_SECONDS, poll=POLL_SECONDS)
             yield time.perf_counter() - begun
 
     def _reason_not_ready(self) -> str | None:
@@ -160,10 +160,6 @@ class Contestant:
         """Stand still while another is measured."""
         for process in self._tree():
             process.suspend()
-
-    def wait(self) -> None:
-        """Wait until it answers: one that stood still for minutes first takes its database for away."""
-        self._process.wait_ready(self._reason_not_ready, seconds=START_SECONDS, poll=POLL_SECONDS)
 
     def resume(self) -> None:
         """Go on."""
