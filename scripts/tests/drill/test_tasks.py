@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -9,6 +8,7 @@ from drill.instance import DrillError, RefusedError
 from drill.names import TAG
 from drill.tasks import DrillTasks
 from scripts.tests.drill.names import ACCOUNT, LIVE, NAMES
+from scripts.tests.stubbed import stubbed
 
 TASK = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/tracking-server-cluster-1a2b3c4/0123456789abcdef"
 
@@ -17,13 +17,8 @@ TASK = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/tracking-server-cluster-1a2b3c4/01
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
     monkeypatch.setattr("ecs_task.POLL_SECONDS", 0)
     monkeypatch.setattr("drill.tasks.LOG_SECONDS", 0)
-    keys = {"region_name": "eu-west-1", "aws_access_key_id": "-", "aws_secret_access_key": "-"}
-    stubbers = {name: Stubber(boto3.client(name, **keys)) for name in ("ecs", "logs")}
-    for stubber in stubbers.values():
-        stubber.activate()
-    yield stubbers
-    for stubber in stubbers.values():
-        stubber.assert_no_pending_responses()
+    with stubbed("ecs", "logs") as stubbers:
+        yield stubbers
 
 
 @pytest.fixture

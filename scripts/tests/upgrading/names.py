@@ -33,4 +33,3 @@ NAMES = UpgradeNames(
     held=tuple(HELD),
     teams=("speech", "vision"),
 )
-KEYS = {"region_name": "eu-west-1", "aws_access_key_id": "-", "aws_secret_access_key": "-"}

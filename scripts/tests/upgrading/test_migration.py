@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
-from scripts.tests.upgrading.names import KEYS, NAMES, NETWORK
+from scripts.tests.stubbed import stubbed
+from scripts.tests.upgrading.names import NAMES, NETWORK
 from upgrading.error import UpgradeError
 from upgrading.migration import MigrationTask
 
@@ -17,12 +17,8 @@ MIGRATE = ["python", "-m", "tracking_server.migrate"]
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
     monkeypatch.setattr("ecs_task.POLL_SECONDS", 0)
     monkeypatch.setattr("upgrading.migration.LOG_SECONDS", 0)
-    stubbers = {name: Stubber(boto3.client(name, **KEYS)) for name in ("ecs", "logs")}
-    for stubber in stubbers.values():
-        stubber.activate()
-    yield stubbers
-    for stubber in stubbers.values():
-        stubber.assert_no_pending_responses()
+    with stubbed("ecs", "logs") as stubbers:
+        yield stubbers
 
 
 @pytest.fixture

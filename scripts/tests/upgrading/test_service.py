@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
-from scripts.tests.upgrading.names import KEYS, NAMES
+from scripts.tests.stubbed import stubbed
+from scripts.tests.upgrading.names import NAMES
 from upgrading.error import UpgradeError
 from upgrading.service import UpgradedService
 
@@ -16,12 +16,8 @@ TASK = f"{NAMES.cluster.replace('cluster/', 'task/')}/0123456789abcdef"
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
     monkeypatch.setattr("upgrading.service.POLL_SECONDS", 0)
-    stubbers = {name: Stubber(boto3.client(name, **KEYS)) for name in ("ecs", "application-autoscaling")}
-    for stubber in stubbers.values():
-        stubber.activate()
-    yield stubbers
-    for stubber in stubbers.values():
-        stubber.assert_no_pending_responses()
+    with stubbed("ecs", "application-autoscaling") as stubbers:
+        yield stubbers
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from scripts.tests.upgrading.names import DATABASE, KEYS
+from scripts.tests.stubbed import KEYS
+from scripts.tests.upgrading.names import DATABASE
 from upgrading.error import UpgradeError
 from upgrading.snapshot import TAG, TASKS_TAG, UpgradeSnapshot
 

@@ -8,7 +8,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from scripts.tests.upgrading.names import KEYS, NAMES
+from scripts.tests.stubbed import KEYS
+from scripts.tests.upgrading.names import NAMES
 from upgrading.snapshot import PAUSE_TAG, TAG
 from upgrading.stack import Upgrade
 
